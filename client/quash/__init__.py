@@ -1,0 +1,1 @@
+"""The read side of Quash: is this token still good?"""

@@ -1,0 +1,1 @@
+"""The write side of Quash and its HTTP face."""
