@@ -13,7 +13,7 @@ SOURCES := $(wildcard client service tests bench)
 LOCKS := service test build tools
 
 # Where a mistake lets a dead token live, every branch is tested.
-GATED := */quash/verdict.py,*/quash/parse.py,*/quash_service/rotation.py,*/quash_service/store/*
+GATED := quash/verdict.py quash/parse.py quash_service/rotation.py quash_service/store/*
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 PINNED := $(PIP_INSTALL) --require-hashes --no-deps
@@ -31,7 +31,9 @@ check: .venv/.test
 
 test: .venv/.test
 	$(BIN)/pytest $(PYTEST_ARGS)
-	$(BIN)/coverage report --include='$(GATED)' --fail-under=100
+	set -ef; for part in $(GATED); do \
+	  $(BIN)/coverage report --include="*/$$part" --fail-under=100; \
+	done
 
 bench: .venv/.test
 	$(BIN)/python -m bench $(BENCH_ARGS)
