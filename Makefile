@@ -41,9 +41,10 @@ bench: .venv/.test
 soak: .venv/.test
 	$(BIN)/pytest -m soak $(ARGS)
 
+# Strict: a package that could not be looked up is a failure, not a pass.
 audit: .venv-tools/.done
 	set -e; for name in $(LOCKS); do \
-	  $(TOOLS)/pip-audit --require-hashes --disable-pip --requirement requirements/$$name.txt; \
+	  $(TOOLS)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/$$name.txt; \
 	done
 
 lock: .venv-tools/.done
