@@ -1,0 +1,172 @@
+"""Key names, records and the layout of the state: what readers and scripts agree on.
+
+Everything here is frozen: other programs read the same keys. A change of any byte is a new schema.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .ids import PARTITIONS, partition
+from .reasons import Cause
+
+SCHEMA = 1
+SLACK_MS = 5_000
+"""Clock error allowed between hosts, added to every lifetime."""
+EXTRA_MS = SLACK_MS + 60_000
+"""What every lifetime in the state is extended by: the slack and the greatest leeway."""
+
+TAGS = (
+    "mm ry 9i e8 v1 qt ap ax tb kv dn df wo o6 gc xw "
+    "8g d6 lc 02 g3 pk on pz 99 zt ul m5 fm yy va iu "
+    "si k0 ce 8y pd op x9 x1 jf ur zj b3 ik q2 yg fs "
+    "bk z2 rg ms af an qj i3 c5 dp kh 0t xi xa he 44"
+).split()
+"""Hash tags of the 64 partitions: tag i hashes to within 20 of the middle of the i-th 256 slots."""
+
+FEED_CHANNEL = "quash:feed"
+FLOOR = "quash:{0}:floor"
+CALLERS = "quash:{0}:callers"
+JTI_SHARDS = 16
+
+CAUSE_CODES: dict[str, Cause] = {
+    "l": Cause.LOGOUT,
+    "p": Cause.PASSWORD_CHANGE,
+    "r": Cause.PERMISSIONS_CHANGED,
+    "a": Cause.ADMIN,
+    "d": Cause.ACCOUNT_DISABLED,
+    "u": Cause.REUSE,
+    "t": Cause.DETECTION,
+    "e": Cause.EVICTED,
+    "c": Cause.COMPROMISED,
+    "o": Cause.OTHER,
+}
+CODE_OF_CAUSE: dict[str, str] = {cause.value: code for code, cause in CAUSE_CODES.items()}
+
+
+def global_key(part: int) -> str:
+    """Return the key of a partition's ``g``: born, revoked keys and issuers, the feed's tail."""
+    return f"quash:{{{TAGS[part]}}}:g"
+
+
+def feed_key(part: int) -> str:
+    """Return the key of a partition's feed."""
+    return f"quash:{{{TAGS[part]}}}:f"
+
+
+def audit_key(part: int) -> str:
+    """Return the key of a partition's audit."""
+    return f"quash:{{{TAGS[part]}}}:a"
+
+
+def user_key(tag: str) -> str:
+    """Return the key of the user ``tag``: version, sessions, single revocations."""
+    return f"quash:{{{TAGS[partition(tag)]}}}:u:{tag}"
+
+
+def _session_key(kind: str, sid: str) -> str:
+    return f"quash:{{{TAGS[partition(sid)]}}}:{kind}:{sid}"
+
+
+def metadata_key(sid: str) -> str:
+    """Return the key of a session's metadata."""
+    return _session_key("m", sid)
+
+
+def sightings_key(sid: str) -> str:
+    """Return the key of a session's sightings."""
+    return _session_key("s", sid)
+
+
+def quiet_key(name: str) -> str:
+    """Return the key that bounds what an end user can repeat: audits of a sid, openings of a tag."""
+    return _session_key("q", name)
+
+
+def bucket_key(tag: str, jti16: bytes, exp_s: int) -> str:
+    """Return the key of the blacklist bucket of a token of the user ``tag`` that expires at exp_s."""
+    shard = jti16[0] % JTI_SHARDS
+    return f"quash:{{{TAGS[partition(tag)]}}}:j:{exp_s // 60}:{shard:x}"
+
+
+class Global(NamedTuple):
+    """A partition's ``g`` as a reader needs it. Instants are epoch ms.
+
+    ``since`` judges the ``iat`` of tokens without a session of ours; it equals ``born`` unless
+    older tokens are trusted on purpose. ``keys`` and ``issuers`` map tags to instants.
+    """
+
+    born: int
+    since: int
+    keys: dict[str, int]
+    issuers: dict[str, int]
+
+
+def unpack_revoked(packed: bytes) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the revoked keys and issuers of a ``g``'s ``r``: 24 bytes each, kind tag instant cause."""
+    keys: dict[str, int] = {}
+    issuers: dict[str, int] = {}
+    for at in range(0, len(packed), 24):
+        target = keys if packed[at] == ord("k") else issuers
+        tag = packed[at + 1 : at + 17].decode("ascii")
+        target[tag] = int.from_bytes(packed[at + 17 : at + 23], "big")
+    return keys, issuers
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A session that was opened. Instants are epoch ms; secrets are ids, not secrets."""
+
+    generation: int
+    version: int
+    opened: int
+    rotated: int
+    idle_end: int
+    absolute_end: int
+    secret: str
+    previous_secret: str
+    issuer: int
+    flags: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A session that was ended: kept until no token of it can be good. Instants are epoch ms."""
+
+    until: int
+    at: int
+    cause: Cause
+    issuer: int
+
+
+def unpack_session(packed: bytes) -> Record | Tombstone:
+    """Read a session field: ``S`` and 38 bytes, or ``T`` and 14 bytes, integers big-endian."""
+    number = int.from_bytes
+    if packed[0] == ord("T"):
+        return Tombstone(
+            until=number(packed[1:7], "big"),
+            at=number(packed[7:13], "big"),
+            cause=CAUSE_CODES[chr(packed[13])],
+            issuer=packed[14],
+        )
+    return Record(
+        generation=number(packed[1:5], "big"),
+        version=number(packed[5:11], "big"),
+        opened=number(packed[11:17], "big"),
+        rotated=number(packed[17:23], "big"),
+        idle_end=number(packed[23:29], "big"),
+        absolute_end=number(packed[29:35], "big"),
+        secret=chr(packed[35]),
+        previous_secret=chr(packed[36]),
+        issuer=packed[37],
+        flags=chr(packed[38]),
+    )
+
+
+def unpack_version(packed: bytes | None) -> tuple[int, Cause]:
+    """Read a user's ``v``: the version and a letter for the last bump's cause; absent is 0."""
+    if packed is None:
+        return 0, Cause.OTHER
+    return int(packed[:-1]), CAUSE_CODES[chr(packed[-1])]
+
+
+ALL_PARTITIONS = range(PARTITIONS)

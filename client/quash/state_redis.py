@@ -1,0 +1,112 @@
+"""Reading the state from Redis: all checks of one tick of the event loop share one pipeline.
+
+A check joins only a pipeline that is not yet written, so every answer was read after its check
+began. Nothing is remembered from one tick to the next but the parsed form of ``g``'s revocations.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from .errors import Unavailable
+from .keyspace import Global, global_key, unpack_revoked
+from .reader import Question, State, decide, needs_bucket
+
+
+class RedisState:
+    """Answers questions from one Redis primary.
+
+    Parameters: ``client`` without response decoding, ``now_ms`` the primary's clock in epoch ms,
+    ``timeout_s`` the longest that one answer may take. Raises ``Unavailable`` whenever the state
+    could not be read whole: unreachable, too slow, or not born.
+    """
+
+    def __init__(self, client: Redis, now_ms: Callable[[], int], *, timeout_s: float = 0.5) -> None:
+        self._client = client
+        self._now_ms = now_ms
+        self._timeout_s = timeout_s
+        self._waiting: list[tuple[Question, asyncio.Future[State]]] = []
+        self._ticks: set[asyncio.Task[None]] = set()
+        self._packed: bytes | None = None
+        self._revoked: tuple[dict[str, int], dict[str, int]] = ({}, {})
+
+    async def ask(self, asked: Question) -> State:
+        """Return the state for one question. Raises ``Unavailable``."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._start_tick)
+        answer: asyncio.Future[State] = loop.create_future()
+        self._waiting.append((asked, answer))
+        return await answer
+
+    async def fields(self, key: str, names: tuple[str, ...]) -> list[bytes | None]:
+        """Return fields of a hash, such as a session's metadata. Raises ``Unavailable``."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                pipe: Any = self._client
+                answer: list[bytes | None] = await pipe.hmget(key, names)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unreadable(error) from error
+        return answer
+
+    def _start_tick(self) -> None:
+        batch, self._waiting = self._waiting, []
+        task = asyncio.get_running_loop().create_task(self._tick(batch))
+        self._ticks.add(task)
+        task.add_done_callback(self._ticks.discard)
+
+    async def _tick(self, batch: list[tuple[Question, asyncio.Future[State]]]) -> None:
+        states: list[State] | Unavailable
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                states = await self._read([asked for asked, _ in batch])
+        except (RedisError, OSError, TimeoutError) as error:
+            states = unreadable(error)
+        except Unavailable as error:
+            states = error
+        for at, (_, waiting) in enumerate(batch):
+            if waiting.done():  # its caller hung up
+                continue
+            if isinstance(states, Unavailable):
+                waiting.set_exception(Unavailable(str(states), evidence=states.evidence))
+            else:
+                waiting.set_result(states[at])
+
+    async def _read(self, asked: list[Question]) -> list[State]:
+        pipe: Any = self._client.pipeline(transaction=False)
+        pipe.hmget(global_key(asked[0].partition), ("born", "since", "r"))
+        for one in asked:
+            pipe.hmget(one.key, one.fields)
+        shared_fields, *answers = await pipe.execute()
+        shared = self._shared(shared_fields)
+        hits = await self._read_buckets(asked, answers)
+        return [decide(shared, answer, in_bucket=at in hits) for at, answer in enumerate(answers)]
+
+    async def _read_buckets(self, asked: list[Question], answers: list[list[bytes | None]]) -> set[int]:
+        now_ms = self._now_ms()
+        wanted = [at for at, one in enumerate(asked) if needs_bucket(one, answers[at], now_ms)]
+        if not wanted:
+            return set()
+        pipe: Any = self._client.pipeline(transaction=False)
+        for at in wanted:
+            pipe.hexists(asked[at].bucket, asked[at].jti16)
+        found = await pipe.execute()
+        return {at for at, hit in zip(wanted, found, strict=True) if hit}
+
+    def _shared(self, fields: list[bytes | None]) -> Global:
+        born, since, packed = fields
+        # Born is rounded down to its second; nothing is served before that second is over.
+        if born is None or since is None or self._now_ms() < int(born) + 1000:
+            raise Unavailable("the state is new or was lost and is being made again; try again shortly")
+        if packed != self._packed:
+            self._revoked = unpack_revoked(packed or b"")
+            self._packed = packed
+        return Global(int(born), int(since), *self._revoked)
+
+
+def unreadable(error: BaseException) -> Unavailable:
+    """Return the ``Unavailable`` for an engine's failure, naming its kind but not its address."""
+    return Unavailable(evidence={"engine": type(error).__name__})

@@ -1,0 +1,146 @@
+"""What became of a presented refresh token: outcomes as values.
+
+The script decides; this module names its answers. A caller sees ``invalid_grant`` for all but the
+first three, while log, metric and audit see which.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from quash.keyspace import CAUSE_CODES
+
+EXPIRED = "expired"
+STORE_REBORN = "store_reborn"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session as minting needs it. Ends are epoch ms; ``fields`` is its metadata as stored."""
+
+    sid: str
+    generation: int
+    secret: str
+    version: int
+    idle_end: int
+    absolute_end: int
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The current token was presented: the next generation."""
+
+    session: LiveSession
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The previous token came again within the grace, from the same agent: the same successor."""
+
+    session: LiveSession
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """A token newer than a state that had lost a write: adopted, and the next generation."""
+
+    session: LiveSession
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """A token of the past: the session was killed. The class is for the audit."""
+
+    classified: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over: a ``Cause``, or ``expired``, or ``store_reborn``."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No such session that this caller may refresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Junk:
+    """Signed with another secret than the one stored for its generation: refused, nothing killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeExceeded:
+    """More scope was asked for than the session has (RFC 6749 §6); nothing was rotated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """The authentication is older than the user's last revocation, or ``if_version`` differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SteppedUp:
+    """A fresh authentication was recorded."""
+
+    session: LiveSession
+
+
+Rotation = Rotated | Retried | Healed | Reused | Ended | Absent | Junk | ScopeExceeded
+StepUp = SteppedUp | Superseded | Ended | Absent
+
+
+def read_live(sid: str, reply: Sequence[bytes]) -> LiveSession:
+    """Read a live session from a script's reply: tag, six facts, then names and values."""
+    generation, secret, version, idle_end, absolute_end = (one.decode() for one in reply[1:6])
+    flat = [one.decode() for one in reply[6:]]
+    return LiveSession(
+        sid=sid,
+        generation=int(generation),
+        secret=secret,
+        version=int(version),
+        idle_end=int(idle_end),
+        absolute_end=int(absolute_end),
+        fields=dict(zip(flat[::2], flat[1::2], strict=True)),
+    )
+
+
+def cause_name(word: str) -> str:
+    """Return the name of a cause letter; a word, such as ``expired``, stands for itself."""
+    return CAUSE_CODES[word].value if word in CAUSE_CODES else word
+
+
+def read_rotation(sid: str, reply: Sequence[bytes]) -> Rotation:
+    """Read the rotate script's reply."""
+    match reply[0]:
+        case b"rotated":
+            return Rotated(read_live(sid, reply))
+        case b"retried":
+            return Retried(read_live(sid, reply))
+        case b"healed":
+            return Healed(read_live(sid, reply))
+        case b"reused":
+            return Reused(reply[1].decode())
+        case b"ended":
+            return Ended(cause_name(reply[1].decode()))
+        case b"junk":
+            return Junk()
+        case b"scope":
+            return ScopeExceeded()
+        case _:
+            return Absent()
+
+
+def read_step_up(sid: str, reply: Sequence[bytes]) -> StepUp:
+    """Read the step_up script's reply."""
+    match reply[0]:
+        case b"stepped":
+            return SteppedUp(read_live(sid, reply))
+        case b"superseded":
+            return Superseded()
+        case b"ended":
+            return Ended(cause_name(reply[1].decode()))
+        case _:
+            return Absent()

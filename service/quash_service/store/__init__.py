@@ -1,0 +1,25 @@
+"""The write side of the state: scripts behind typed methods, its floor, and listings."""
+
+from .floor import Floor, FloorRefused, Pulse
+from .listing import Listing, SessionView
+from .runner import Actor, IssuerTable, Limits, Runner, StateFull
+from .verbs import Opened, OpenLimited, OpenRevoked, Presented, Store, UserRevoked
+
+__all__ = [
+    "Actor",
+    "Floor",
+    "FloorRefused",
+    "IssuerTable",
+    "Limits",
+    "Listing",
+    "OpenLimited",
+    "OpenRevoked",
+    "Opened",
+    "Presented",
+    "Pulse",
+    "Runner",
+    "SessionView",
+    "StateFull",
+    "Store",
+    "UserRevoked",
+]

@@ -1,0 +1,151 @@
+"""The floor of the state: joining it, its birth, and making again what was lost of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from redis.exceptions import RedisError
+
+from quash.keyspace import ALL_PARTITIONS, FLOOR, SCHEMA, TAGS, feed_key, global_key
+from quash.state_redis import unreadable
+from quash_service.clock import Clock
+
+from .runner import IssuerTable, Runner
+
+TAGS_FINGERPRINT = sha256(" ".join(TAGS).encode()).hexdigest()[:16]
+
+
+class FloorRefused(Exception):
+    """This host must not serve this state. ``code`` is stable, the message says how to mend it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+_REFUSALS: dict[bytes, tuple[str, str]] = {
+    b"schema": (
+        "schema_newer",
+        "this state was written by a newer Quash (schema {detail}, this one knows {schema}): upgrade this service",
+    ),
+    b"tags": (
+        "tag_table_differs",
+        "this state was laid out with another partition table: it is not one of this Quash's, use another database",
+    ),
+    b"secrets": (
+        "unknown_refresh_secret",
+        "this state knows the refresh secret {detail!r} that this host lacks or has otherwise: "
+        "share one QUASH_KEYS_DIR between all hosts of a state",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a heartbeat saw: how many partitions were made (again), and the clock difference in ms."""
+
+    born: int
+    offset_ms: int
+
+
+class Floor:
+    """Joins the state and keeps it whole. Raises ``Unavailable`` when the engine does not answer.
+
+    Parameters: ``secrets`` returns id → fingerprint of the refresh secrets of this host,
+    ``configured`` the issuers that it accepts, ``trusted_since_ms`` the instant given on purpose for
+    tokens older than the birth (or ``None``), already checked against the longest lifetime.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        clock: Clock,
+        table: IssuerTable,
+        *,
+        configured: tuple[str, ...],
+        secrets: Callable[[], Mapping[str, str]],
+        trusted_since_ms: int | None,
+    ) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._table = table
+        self._configured = configured
+        self._secrets = secrets
+        self._trusted_since_ms = trusted_since_ms
+
+    async def join(self) -> None:
+        """Register this host's secrets and issuers. Raises ``FloorRefused``."""
+        secrets = self._secrets()
+        reply = await self._runner.run(
+            "join_floor",
+            0,
+            {"floor": FLOOR},
+            {
+                "schema": SCHEMA,
+                "tags": TAGS_FINGERPRINT,
+                "secret_count": len(secrets),
+                "names": [*(item for pair in secrets.items() for item in pair), *self._configured],
+            },
+        )
+        if reply[0] != b"joined":
+            code, message = _REFUSALS[reply[0]]
+            detail = reply[1].decode() if len(reply) > 1 else ""
+            raise FloorRefused(code, message.format(detail=detail, schema=SCHEMA))
+        self._table.index = dict(zip(self._configured, (int(one) for one in reply[1:]), strict=True))
+
+    async def pulse(self) -> Pulse:
+        """Measure the primary's clock and make every partition that has no ``g``.
+
+        A partition made again is born now, and gets the revoked keys and issuers that the others
+        still know: what it forgot itself is refused, not resurrected.
+        """
+        sent_at = self._clock.host_ms()
+        try:
+            pipe = self._runner.client.pipeline(transaction=False)
+            pipe.time()
+            pipe.exists(FLOOR)
+            for part in ALL_PARTITIONS:
+                pipe.hmget(global_key(part), ("born", "r"))
+            (seconds, micros), floor, *partitions = await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unreadable(error) from error
+        primary_ms = seconds * 1000 + micros // 1000
+        self._clock.follow(primary_ms, sent_at)
+        if not floor:
+            await self.join()
+        lost = [part for part, (born, _) in enumerate(partitions) if born is None]
+        known = merge_revoked([packed for _, packed in partitions if packed])
+        for part in lost:
+            await self._make(part, known)
+        return Pulse(len(lost), self._clock.offset_ms)
+
+    async def _make(self, part: int, revoked: bytes) -> None:
+        born = self._runner.now_ms() // 1000 * 1000
+        since = born if self._trusted_since_ms is None else min(born, self._trusted_since_ms)
+        await self._runner.run(
+            "birth",
+            part,
+            {"g": global_key(part), "f": feed_key(part)},
+            {"born": born, "since": since, "revoked": revoked},
+        )
+
+    async def ready(self) -> bool:
+        """Tell whether the state may be served: born, and the second of its birth is over."""
+        try:
+            born = await self._runner.client.hget(global_key(0), "born")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unreadable(error) from error
+        return born is not None and self._runner.now_ms() >= int(born) + 1000
+
+
+def merge_revoked(packed: list[bytes]) -> bytes:
+    """Return the union of several partitions' ``r``: each key and issuer once, the latest instant."""
+    entries: dict[bytes, bytes] = {}
+    for one in packed:
+        for at in range(0, len(one), 24):
+            entry = one[at : at + 24]
+            if entry[17:] > entries.get(entry[:17], b"")[17:]:
+                entries[entry[:17]] = entry
+    return b"".join(entries.values())
+
+

@@ -1,0 +1,111 @@
+"""Reading sessions: a user's list, one session, and what a refresh token's session says now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from quash.ids import SESSION_ID_LENGTH, issuer_tag, session_tag, user_tag
+from quash.keyspace import Global, Record, Tombstone, global_key, metadata_key, unpack_revoked, unpack_session
+from quash.keyspace import unpack_version, user_key
+from quash.ids import partition
+from quash.state_redis import unreadable
+from quash_service.rotation import EXPIRED, STORE_REBORN
+
+from .runner import Actor, IssuerTable, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session as listed: its record and metadata; ``ended`` is why it is over, or ``None``."""
+
+    sid: str
+    record: Record
+    version: int
+    fields: Mapping[str, str]
+    ended: str | None
+
+
+class Listing:
+    """Reads sessions. Every method raises ``Unavailable``."""
+
+    def __init__(self, runner: Runner, issuers: IssuerTable) -> None:
+        self._runner = runner
+        self._issuers = issuers
+
+    async def sessions(self, actor: Actor, iss: str, sub: str) -> list[SessionView]:
+        """Return a user's live sessions, the most recently used first."""
+        if not actor.may_act_on(iss):
+            return []
+        tag = user_tag(iss, sub)
+        shared, stored = await self._read_user(tag)
+        names = [name for name in stored if len(name) == SESSION_ID_LENGTH]
+        metadata = await self._read_metadata([name.decode() for name in names])
+        version = stored.get(b"v")
+        views = [
+            self._view(name.decode(), unpack_session(stored[name]), version, fields, shared)
+            for name, fields in zip(names, metadata, strict=True)
+        ]
+        live = [view for view in views if view is not None and view.ended is None]
+        return sorted(live, key=lambda view: view.record.rotated, reverse=True)
+
+    async def session(self, actor: Actor, sid: str) -> SessionView | None:
+        """Return one session that is on record, ended or not, or ``None``."""
+        shared, stored = await self._read_user(session_tag(sid))
+        packed = stored.get(sid.encode())
+        if packed is None:
+            return None
+        (fields,) = await self._read_metadata([sid])
+        view = self._view(sid, unpack_session(packed), stored.get(b"v"), fields, shared)
+        if view is None or not actor.may_act_on(view.fields.get("iss", "")):
+            return None
+        return view
+
+    def _view(
+        self,
+        sid: str,
+        session: Record | Tombstone,
+        version: bytes | None,
+        fields: Mapping[str, str],
+        shared: Global,
+    ) -> SessionView | None:
+        if isinstance(session, Tombstone) or not fields:
+            return None
+        number, cause = unpack_version(version)
+        return SessionView(sid, session, number, fields, self._end(session, number, cause.value, fields, shared))
+
+    def _end(
+        self, session: Record, version: int, cause: str, fields: Mapping[str, str], shared: Global
+    ) -> str | None:
+        """The same order as the scripts' ``session_end``."""
+        now_ms = self._runner.now_ms()
+        if session.version < version:
+            return cause
+        if session.opened < shared.born:
+            return STORE_REBORN
+        instant = shared.issuers.get(issuer_tag(fields.get("iss", "")))
+        if instant is not None and session.opened <= instant:
+            return "issuer_revoked"
+        return EXPIRED if now_ms >= min(session.idle_end, session.absolute_end) else None
+
+    async def _read_user(self, tag: str) -> tuple[Global, dict[bytes, bytes]]:
+        try:
+            pipe = self._runner.client.pipeline(transaction=False)
+            pipe.hmget(global_key(partition(tag)), ("born", "since", "r"))
+            pipe.hgetall(user_key(tag))
+            (born, since, packed), stored = await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unreadable(error) from error
+        if born is None or self._runner.now_ms() < int(born) + 1000:
+            raise unreadable(LookupError("unborn"))
+        return Global(int(born), int(since), *unpack_revoked(packed or b"")), stored
+
+    async def _read_metadata(self, sids: list[str]) -> list[dict[str, str]]:
+        try:
+            pipe = self._runner.client.pipeline(transaction=False)
+            for sid in sids:
+                pipe.hgetall(metadata_key(sid))
+            answers = await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise unreadable(error) from error
+        return [{name.decode(): value.decode() for name, value in answer.items()} for answer in answers]
