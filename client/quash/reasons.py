@@ -49,7 +49,7 @@ class Cause(StrEnum):
     """Why somebody revoked; stored with the revocation and audited."""
 
     LOGOUT = "logout"
-    PASSWORD_CHANGE = "password_change"  # noqa: S105 - a cause, not a credential
+    PASSWORD_CHANGE = "password_change"
     PERMISSIONS_CHANGED = "permissions_changed"
     ADMIN = "admin"
     ACCOUNT_DISABLED = "account_disabled"

@@ -59,7 +59,7 @@ def connect_blocking(url: str, *, timeout_s: float = 2.0) -> "redis.Redis":
         "unix": redis.UnixDomainSocketConnection,
     }
     retry = Retry(ExponentialWithJitterBackoff(**_BACKOFF), 1, (RedisConnectionError,))
-    pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+    pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         max_connections=MAX_CONNECTIONS,
         timeout=timeout_s,
         connection_class=classes[target.scheme],
@@ -71,8 +71,7 @@ def connect_blocking(url: str, *, timeout_s: float = 2.0) -> "redis.Redis":
 
 def memory() -> "AsyncRedis":
     """Return a client of a fresh in-process imitation (`--memory`): a throw-away trial that keeps nothing."""
-    # Imported here: it is large and only a trial needs it.
-    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415
+    from fakeredis import FakeAsyncRedis, FakeServer  # noqa: PLC0415 - only a trial in memory needs it
 
     return FakeAsyncRedis(server=FakeServer(), protocol=2)
 
