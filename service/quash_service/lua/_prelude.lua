@@ -154,6 +154,13 @@ local function kill(sid, s, cause)
   feed('s' .. sid .. pack48(tombstone_until(s)) .. cause)
 end
 
+-- End one session on purpose, and audit whose it was.
+local function revoke(sid, s, cause, cause_name, detail)
+  local whose = redis.call('HMGET', m, 'iss', 'sub')
+  kill(sid, s, cause)
+  audit('session_revoked', {'sid', sid, 'iss', whose[1], 'sub', whose[2], 'cause', cause_name, 'detail', detail})
+end
+
 -- The session that `sid` names, as the caller may see it: the session, its end (nil while it
 -- lives), the version. Another issuer's session is as unknown as an absent one.
 local function find(sid, issuers)
@@ -170,8 +177,7 @@ end
 local function metadata(sid, s)
   local flat = redis.call('HGETALL', m)
   if #flat == 0 then
-    kill(sid, s, 'o')
-    audit('session_revoked', {'sid', sid, 'cause', 'other', 'detail', 'metadata missing'})
+    revoke(sid, s, 'o', 'other', 'metadata missing')
     return nil
   end
   local fields = {}

@@ -46,8 +46,7 @@ if #live >= tonumber(max_sessions) then
     return x.name < y.name
   end)
   if live[1].name ~= victim then return {'full', live[1].name} end
-  kill(victim, live[1], 'e')
-  audit('session_revoked', {'sid', victim, 'cause', 'evicted'})
+  revoke(victim, live[1], 'e', 'evicted')
   stones[#stones + 1] = {name = victim, at = now}
   table.remove(live, 1)
   if #live >= tonumber(max_sessions) then return {'full', live[1].name} end

@@ -8,11 +8,9 @@ if refused then return refused end
 
 local s = find(sid, issuers)
 if not s then return {'revoked', '0'} end
-redis.call('DEL', m, sightings)
 if s.dead then
   redis.call('HSET', u, sid, redis.call('HGET', u, sid))
   return {'revoked', '1'}
 end
-kill(sid, s, cause)
-audit('session_revoked', {'sid', sid, 'cause', cause_name})
+revoke(sid, s, cause, cause_name)
 return {'revoked', '1'}

@@ -10,10 +10,15 @@ local known = redis.call('HDEL', u, '-') == 0 and redis.call('EXISTS', u) == 1
 local version, version_cause = read_version(redis.call('HGET', u, 'v'))
 
 local operations = {}
-for entry in string.gmatch(redis.call('HGET', u, 'o') or '', '%S+') do
-  local entry_op, at, result, was_known = string.match(entry, '^(%w+):(%d+):(%d+):(%d)$')
-  if entry_op == op then version, known, operations = tonumber(result), was_known == '1', nil break end
-  if now - tonumber(at) <= 60000 and #operations < 8 then operations[#operations + 1] = entry end
+local remembered = redis.call('HGET', u, 'o') or ''
+for at = 1, #remembered, 15 do -- 8 bytes of id, 6 of version, whether the user was known
+  local entry = string.sub(remembered, at, at + 14)
+  local result = unpack_be(entry, 9, 14)
+  if string.sub(entry, 1, 8) == op then
+    version, known, operations = result, string.sub(entry, 15) == '1', nil
+    break
+  end
+  if now - result <= 60000 and #operations < 7 then operations[#operations + 1] = entry end
 end
 
 local names = keep
@@ -34,8 +39,8 @@ end
 
 if operations then
   version = math.max(version + 1, now)
-  table.insert(operations, 1, op .. ':' .. int(now) .. ':' .. int(version) .. ':' .. (known and '1' or '0'))
-  redis.call('HSET', u, 'v', int(version) .. cause, 'o', table.concat(operations, ' ', 1, math.min(8, #operations)))
+  table.insert(operations, 1, op .. pack48(version) .. (known and '1' or '0'))
+  redis.call('HSET', u, 'v', int(version) .. cause, 'o', table.concat(operations))
   for name, s in pairs(stamped) do
     s.version = version
     redis.call('HSET', u, name, write_session(s))

@@ -94,10 +94,6 @@ class Runner:
         self.random_bytes = random_bytes
         self._timeout_s = timeout_s
 
-    def operation(self) -> str:
-        """Return a fresh operation id: a resend of a script carries the same one."""
-        return self.random_bytes(8).hex()
-
     async def run(
         self,
         name: str,

@@ -142,7 +142,7 @@ class Store:
                 "ip": presented.ip,
                 "grace": self.runner.limits.grace_ms,
                 "idle": self.runner.limits.idle_ms,
-                "op": self.runner.operation(),
+                "op": self.runner.random_bytes(8).hex(),
                 "scope": scope,
                 "session_scope": "" if session_scope is None else f"={session_scope}",
                 "claims": claims or "",
@@ -244,7 +244,7 @@ class Store:
             {"u": user_key(tag)},
             {
                 "tag": tag,
-                "op": self.runner.operation(),
+                "op": self.runner.random_bytes(8),
                 "cause": CODE_OF_CAUSE[cause],
                 "cause_name": cause.value,
                 "iss": iss,
