@@ -3,6 +3,7 @@
 import configparser
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"quash": ROOT / "client" / "quash", "quash_service": ROOT / "service" / "quash_service"}
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+INFO = f"quash-{VERSION}.dist-info"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def sources() -> set[str]:
 
 
 def test_the_wheel_holds_every_module_and_script_and_nothing_else(names: set[str]) -> None:
-    packed = {name for name in names if not name.startswith("quash-0.1.0.dist-info/")}
+    packed = {name for name in names if not name.startswith(f"{INFO}/")}
     assert packed == sources()
 
 
@@ -49,8 +53,8 @@ def test_what_no_import_would_miss_is_in_the_wheel(names: set[str], name: str) -
 def test_the_wheel_carries_its_licence_and_one_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         entry_points = configparser.ConfigParser()
-        entry_points.read_string(archive.read("quash-0.1.0.dist-info/entry_points.txt").decode())
-        licence = archive.read("quash-0.1.0.dist-info/licenses/LICENSE").decode()
+        entry_points.read_string(archive.read(f"{INFO}/entry_points.txt").decode())
+        licence = archive.read(f"{INFO}/licenses/LICENSE").decode()
     assert {section: dict(entry_points[section]) for section in entry_points.sections()} == {
         "console_scripts": {"quash": "quash_service.cli:main"}
     }
@@ -59,7 +63,7 @@ def test_the_wheel_carries_its_licence_and_one_command(wheel: Path) -> None:
 
 def test_the_library_asks_for_two_packages_and_the_server_for_an_extra(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        metadata = archive.read("quash-0.1.0.dist-info/METADATA").decode()
+        metadata = archive.read(f"{INFO}/METADATA").decode()
     wanted = [line.removeprefix("Requires-Dist: ") for line in metadata.splitlines() if line.startswith("Requires-D")]
     base = sorted(line for line in wanted if "extra ==" not in line)
     assert base == ["pyjwt[crypto]>=2.13", "redis>=8.0.1"]
