@@ -76,8 +76,8 @@ class Key:
     material: object = field(repr=False, compare=False)
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether ``signature`` is this key's signature of ``message``."""
-        return _VERIFIERS[self.alg].verify(message, self.material, signature)
+        """Tell whether ``signature`` is this key's signature of ``message``; a weak key proves nothing."""
+        return not self.weak and _VERIFIERS[self.alg].verify(message, self.material, signature)
 
 
 def key_from_jwk(jwk: Mapping[str, object], *, issuer: str, algorithms: frozenset[str]) -> Key:

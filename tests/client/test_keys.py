@@ -1,5 +1,6 @@
 """One key verifies one algorithm, is as strong as it must be, and is named by what it is."""
 
+import hmac
 import json
 from base64 import urlsafe_b64decode
 from hashlib import sha256
@@ -157,6 +158,16 @@ def test_an_hmac_key_shorter_than_its_hash_is_weak_but_loads(alg: str, least: in
 def test_an_rsa_key_under_2048_bits_is_weak_but_loads(alg: str) -> None:
     assert load(jwk_of(small_rsa_key(), alg, alg=alg)).weak
     assert not load(jwk(alg, alg=alg)).weak
+
+
+@pytest.mark.parametrize("alg", ["HS256", "RS256", "PS512"])
+def test_a_weak_key_proves_nothing(alg: str) -> None:
+    """A modulus too short for the hash would also make the verification itself fail."""
+    tiny = b64(b"\xff" * 40)
+    key = load({"kty": "oct", "k": tiny[:8], "alg": alg} if alg == "HS256" else jwk("RS256", alg=alg, n=tiny))
+    assert not key.verifies(b"message", bytes(40))
+    if alg == "HS256":
+        assert not key.verifies(b"message", hmac.digest(b"\xff" * 6, b"message", "sha256"))
 
 
 @pytest.mark.parametrize("alg", sorted(ALGORITHMS - HMAC))
