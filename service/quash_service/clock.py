@@ -16,6 +16,9 @@ class Clock:
     with what the primary's TIME said.
     """
 
+    tolerance_ms = 2_000
+    """How far a script lets the time it is given be from the primary's."""
+
     def __init__(self, source: Callable[[], int] = system_ms) -> None:
         self._source = source
         self.offset_ms = 0

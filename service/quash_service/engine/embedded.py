@@ -10,7 +10,6 @@ import fcntl
 import logging
 import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -42,7 +41,6 @@ class EmbeddedEngine:
         self._log = log
         self._patience_s = patience_s
         self._membership: int | None = None
-        self._child: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._one_at_a_time = threading.RLock()
 
@@ -72,8 +70,6 @@ class EmbeddedEngine:
 
     def alive(self) -> bool:
         """Say whether the engine's process is there (not whether it answers)."""
-        if self._child is not None and self._child.poll() is not None:
-            return False
         held = is_held(EngineFiles.under(self._data_dir).alive_lock)
         return held and self._pid is not None and exists(self._pid)
 
@@ -109,9 +105,6 @@ class EmbeddedEngine:
         record = files.read()
         if record is None or not is_held(files.alive_lock):
             return None
-        if record.pid and not exists(record.pid):
-            # Killed while a child of it was rewriting the AOF: that child still holds the lock, for nothing.
-            signal_engine(record.pid, signal.SIGKILL)
         answer = self._wait(files, record)
         if answer is None:
             return None
@@ -145,14 +138,12 @@ class EmbeddedEngine:
 
     def _run(self, binary: Binary, files: EngineFiles, socket: Path) -> int:
         """Spawn the engine and return its process id, trying again while somebody looks at the lock."""
-        self._reap()
         deadline = time.monotonic() + self._patience_s
-        while (child := spawn(binary, files, socket)) is None:
+        while (pid := spawn(binary, files, socket)) is None:
             if time.monotonic() > deadline:
                 raise _silent(files, Record(binary.version, 0, socket))
             time.sleep(_POLL_S)
-        self._child = child
-        return child.pid
+        return pid
 
     def _wait(self, files: EngineFiles, record: Record) -> Answer | None:
         """Wait until the engine has read its data; None if it is dead."""
@@ -167,6 +158,9 @@ class EmbeddedEngine:
                 if time.monotonic() - spoken > _PROGRESS_S:
                     spoken = time.monotonic()
                     self._log(f"the embedded engine reads its data: {answer.loaded}")
+            elif record.pid and not exists(record.pid):
+                # Killed while a child of it was rewriting the AOF: that child still holds the lock, for nothing.
+                signal_engine(record.pid, signal.SIGKILL)
             elif time.monotonic() > deadline:
                 raise _silent(files, record)
             time.sleep(_POLL_S)
@@ -175,23 +169,14 @@ class EmbeddedEngine:
     def _end(self, files: EngineFiles) -> None:
         record = files.read()
         if record is None or not record.pid or not is_held(files.alive_lock):
-            self._reap()
             return
         signal_engine(record.pid, signal.SIGTERM)
         deadline = time.monotonic() + self._patience_s
         while is_held(files.alive_lock):
-            self._reap()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or not exists(record.pid):
                 # Safe: what it acknowledged is on disk.
                 signal_engine(record.pid, signal.SIGKILL)
             time.sleep(_POLL_S)
-        if self._child is not None:
-            self._child.wait()
-        self._child = None
-
-    def _reap(self) -> None:
-        if self._child is not None and self._child.poll() is not None:
-            self._child = None
 
 
 class Supervisor:

@@ -98,7 +98,7 @@ class EngineFiles:
             "socket": str(record.socket),
         }
         path, draft = self.root / "engine.json", self.root / "engine.json.new"
-        with draft.open("w") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(stored, file)
             file.flush()
             os.fsync(file.fileno())

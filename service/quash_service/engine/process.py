@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ def arguments(files: EngineFiles, socket: Path) -> list[str]:
     return [part for name, value in options.items() for part in (f"--{name}", value)]
 
 
-def spawn(binary: Binary, files: EngineFiles, socket: Path) -> "subprocess.Popen[bytes] | None":
-    """Start the engine; None if another process holds the directory after all.
+def spawn(binary: Binary, files: EngineFiles, socket: Path) -> int | None:
+    """Start the engine and return its process id; None if somebody holds its lock at this moment.
 
     It runs in its own session, so that Ctrl-C ends the service, which ends the engine last. It inherits the
     locked descriptor of `alive.lock`: however it dies, the kernel lets go of the lock and nobody else can.
@@ -59,7 +60,7 @@ def spawn(binary: Binary, files: EngineFiles, socket: Path) -> "subprocess.Popen
         if not try_lock(lock, fcntl.LOCK_EX):
             return None
         socket.unlink(missing_ok=True)
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [binary.path, *arguments(files, socket)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -72,6 +73,9 @@ def spawn(binary: Binary, files: EngineFiles, socket: Path) -> "subprocess.Popen
         )
     finally:
         os.close(lock)
+    # It may outlive its starter and may be ended by another user, so nobody in particular waits for it.
+    threading.Thread(target=child.wait, name="quash-engine-reaper", daemon=True).start()
+    return child.pid
 
 
 def ask(socket: Path) -> Answer | None:
@@ -81,10 +85,16 @@ def ask(socket: Path) -> Answer | None:
         socket_timeout=_ANSWER_S,
         socket_connect_timeout=_ANSWER_S,
         retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        driver_info=None,
     )
+    # One round trip: an engine that loads looks at its sockets only now and then.
+    questions = client.pipeline(transaction=False)
+    questions.info("server")
+    questions.info("persistence")
+    questions.config_get("dir")
     try:
-        server, saved = _facts(client, "server"), _facts(client, "persistence")
-        directory = client.config_get("dir")
+        server, saved, directory = questions.execute()
     except redis.RedisError:
         return None
     finally:
@@ -93,7 +103,10 @@ def ask(socket: Path) -> Answer | None:
 
 
 def exists(pid: int) -> bool:
-    """Say whether a process of this id is there."""
+    """Say whether a process of this id is there and not only its unread exit code."""
+    with contextlib.suppress(ChildProcessError):
+        # In a container the service may be process 1, which inherits the engines of its killed predecessors.
+        os.waitpid(pid, os.WNOHANG)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -114,11 +127,6 @@ def signal_engine(pid: int, number: signal.Signals) -> None:
             os.killpg(pid, number)
         else:
             os.kill(pid, number)
-
-
-def _facts(client: "redis.Redis", section: str) -> dict[str, Any]:
-    found = client.info(section)
-    return dict(found)
 
 
 def _progress(saved: dict[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """The write side of the state: scripts behind typed methods, its floor, and listings."""
 
-from .floor import Floor, FloorRefused, Pulse
-from .listing import Listing, SessionView
+from .floor import Floor, FloorRefused, Pulse, Trust
+from .listing import Listing, SessionView, session_end
 from .runner import Actor, IssuerTable, Limits, Runner, StateFull
 from .verbs import Opened, OpenLimited, OpenRevoked, Presented, Store, UserRevoked
 
@@ -21,5 +21,7 @@ __all__ = [
     "SessionView",
     "StateFull",
     "Store",
+    "Trust",
     "UserRevoked",
+    "session_end",
 ]

@@ -42,18 +42,31 @@ _REFUSALS: dict[bytes, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a heartbeat saw: how many partitions were made (again), and the clock difference in ms."""
+    """What a heartbeat saw.
+
+    How many partitions were made (again), whether the instant given for trusting older tokens was
+    used for that, and the clock difference in ms.
+    """
 
     born: int
+    trusted: bool
     offset_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Tokens issued since ``since_ms`` are accepted when a state is born, if not older than ``longest_ms``."""
+
+    since_ms: int
+    longest_ms: int
 
 
 class Floor:
     """Joins the state and keeps it whole. Raises ``Unavailable`` when the engine does not answer.
 
     Parameters: ``secrets`` returns id → fingerprint of the refresh secrets of this host,
-    ``configured`` the issuers that it accepts, ``trusted_since_ms`` the instant given on purpose for
-    tokens older than the birth (or ``None``), already checked against the longest lifetime.
+    ``configured`` the issuers that it accepts, ``trust`` the instant that was given on purpose for
+    tokens older than the birth. It counts only at a birth, and never for sessions.
     """
 
     def __init__(
@@ -64,14 +77,15 @@ class Floor:
         *,
         configured: tuple[str, ...],
         secrets: Callable[[], Mapping[str, str]],
-        trusted_since_ms: int | None,
+        trust: Trust | None,
     ) -> None:
         self._runner = runner
         self._clock = clock
         self._table = table
         self._configured = configured
         self._secrets = secrets
-        self._trusted_since_ms = trusted_since_ms
+        self._trust = trust
+        self.known_secrets: frozenset[str] = frozenset()
 
     async def join(self) -> None:
         """Register this host's secrets and issuers. Raises ``FloorRefused``."""
@@ -103,7 +117,7 @@ class Floor:
         try:
             pipe = self._runner.client.pipeline(transaction=False)
             pipe.time()
-            pipe.exists(FLOOR)
+            pipe.hkeys(FLOOR)
             for part in ALL_PARTITIONS:
                 pipe.hmget(global_key(part), ("born", "r"))
             (seconds, micros), floor, *partitions = await pipe.execute()
@@ -113,21 +127,25 @@ class Floor:
         self._clock.follow(primary_ms, sent_at)
         if not floor:
             await self.join()
+        self.known_secrets = frozenset(name[-1:].decode() for name in floor if name.startswith(b"secret:"))
         lost = [part for part, (born, _) in enumerate(partitions) if born is None]
         known = merge_revoked([packed for _, packed in partitions if packed])
-        for part in lost:
-            await self._make(part, known)
-        return Pulse(len(lost), self._clock.offset_ms)
-
-    async def _make(self, part: int, revoked: bytes) -> None:
         born = self._runner.now_ms() // 1000 * 1000
-        since = born if self._trusted_since_ms is None else min(born, self._trusted_since_ms)
-        await self._runner.run(
-            "birth",
-            part,
-            {"g": global_key(part), "f": feed_key(part)},
-            {"born": born, "since": since, "revoked": revoked},
-        )
+        since = self._since(born)
+        for part in lost:
+            await self._runner.run(
+                "birth",
+                part,
+                {"g": global_key(part), "f": feed_key(part)},
+                {"born": born, "since": since, "revoked": known},
+            )
+        return Pulse(len(lost), since != born, self._clock.offset_ms)
+
+    def _since(self, born: int) -> int:
+        trust = self._trust
+        if trust is None or born - trust.since_ms > trust.longest_ms:
+            return born
+        return min(born, trust.since_ms)
 
     async def ready(self) -> bool:
         """Tell whether the state may be served: born, and the second of its birth is over."""

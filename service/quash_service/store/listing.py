@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from quash.ids import SESSION_ID_LENGTH, issuer_tag, session_tag, user_tag
-from quash.keyspace import Global, Record, Tombstone, global_key, metadata_key, unpack_revoked, unpack_session
-from quash.keyspace import unpack_version, user_key
-from quash.ids import partition
+from quash.ids import SESSION_ID_LENGTH, issuer_tag, partition, session_tag, user_tag
+from quash.keyspace import (
+    Global,
+    Record,
+    Tombstone,
+    global_key,
+    metadata_key,
+    unpack_revoked,
+    unpack_session,
+    unpack_version,
+    user_key,
+)
 from quash.state_redis import unreadable
 from quash_service.rotation import EXPIRED, STORE_REBORN
 
@@ -24,6 +32,21 @@ class SessionView:
     version: int
     fields: Mapping[str, str]
     ended: str | None
+
+
+def session_end(record: Record, version: int, cause: str, shared: Global, iss: str, now_ms: int) -> str | None:
+    """Return why a session is over, ``None`` while it lives: in the order of the scripts' ``session_end``.
+
+    ``cause`` is that of the user's last bump to ``version``.
+    """
+    if record.version < version:
+        return cause
+    if record.opened < shared.born:
+        return STORE_REBORN
+    instant = shared.issuers.get(issuer_tag(iss))
+    if instant is not None and record.opened <= instant:
+        return "issuer_revoked"
+    return EXPIRED if now_ms >= min(record.idle_end, record.absolute_end) else None
 
 
 class Listing:
@@ -72,21 +95,7 @@ class Listing:
         if isinstance(session, Tombstone) or not fields:
             return None
         number, cause = unpack_version(version)
-        return SessionView(sid, session, number, fields, self._end(session, number, cause.value, fields, shared))
-
-    def _end(
-        self, session: Record, version: int, cause: str, fields: Mapping[str, str], shared: Global
-    ) -> str | None:
-        """The same order as the scripts' ``session_end``."""
-        now_ms = self._runner.now_ms()
-        if session.version < version:
-            return cause
-        if session.opened < shared.born:
-            return STORE_REBORN
-        instant = shared.issuers.get(issuer_tag(fields.get("iss", "")))
-        if instant is not None and session.opened <= instant:
-            return "issuer_revoked"
-        return EXPIRED if now_ms >= min(session.idle_end, session.absolute_end) else None
+        return SessionView(sid, session, number, fields, session_end(session, number, cause.value, shared, fields.get("iss", ""), self._runner.now_ms()))
 
     async def _read_user(self, tag: str) -> tuple[Global, dict[bytes, bytes]]:
         try:

@@ -35,7 +35,7 @@ class Limits:
     absolute_ms: int
     max_sessions: int
     max_opens: int
-    tolerance_ms: int = 2_000
+    tolerance_ms: int
     audit_cap: int = 10_000
 
 

@@ -1,0 +1,1 @@
+"""Tokens that this service makes: access tokens (signed) and refresh tokens (opaque)."""
