@@ -12,6 +12,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     NoPermissionError,
+    RedisError,
     ResponseError,
 )
 
@@ -61,9 +62,9 @@ async def check_engine(
 ) -> EngineFacts:
     """Return what the engine is, or refuse it; `memory` says that it is the in-process imitation, which keeps nothing.
 
-    Raises EngineRefused (`engine_auth`, `engine_forbids`, `engine_cluster`, `engine_replica`, `engine_evicts`,
-    `engine_too_old`, `engine_not_durable`, `engine_durability_unprovable`, `engine_clock`), and redis-py's
-    ConnectionError or TimeoutError when it cannot be reached or still loads: that may pass by waiting.
+    Raises EngineRefused (`engine_auth`, `engine_database`, `engine_forbids`, `engine_cluster`, `engine_replica`,
+    `engine_evicts`, `engine_too_old`, `engine_not_durable`, `engine_durability_unprovable`, `engine_clock`), and
+    redis-py's ConnectionError or TimeoutError when it cannot be reached or still loads: that may pass by waiting.
     """
     if memory:
         return EngineFacts("memory", "", fsync=False, clock_ahead_ms=0)
@@ -80,15 +81,28 @@ async def check_engine(
 async def _info(client: "Redis") -> _Info:
     try:
         found: _Info = await client.info()
-    except (AuthenticationError, AuthenticationWrongNumberOfArgsError) as error:
-        raise EngineRefused(
-            "engine_auth",
-            "the engine does not accept the user and password of QUASH_REDIS_URL: correct them "
-            "(redis://user:password@host), percent-encoded",
-        ) from error
-    except NoPermissionError as error:
-        raise _forbids("INFO") from error
+    except RedisError as error:
+        # Over a unix socket redis-py wraps what the handshake was told into a ConnectionError.
+        told = error.__cause__ if isinstance(error.__cause__, RedisError) else error
+        refusal = _first_refusal(told)
+        if refusal is None:
+            raise
+        raise refusal from error
     return found
+
+
+def _first_refusal(told: RedisError) -> EngineRefused | None:
+    if isinstance(told, (AuthenticationError, AuthenticationWrongNumberOfArgsError)):
+        return EngineRefused(
+            "engine_auth",
+            "the engine does not accept the user and password of QUASH_REDIS_URL, or wants none: correct them "
+            "(redis://user:password@host), percent-encoded",
+        )
+    if isinstance(told, NoPermissionError):
+        return _forbids("INFO")
+    if isinstance(told, ResponseError) and "DB index" in str(told):
+        return EngineRefused("engine_database", "the engine has no database of the number in QUASH_REDIS_URL: use 0")
+    return None
 
 
 def _refuse_role(info: _Info) -> None:

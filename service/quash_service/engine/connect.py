@@ -30,7 +30,9 @@ _BACKOFF = {"base": 0.01, "cap": 0.05}
 def connect(url: str, *, timeout_s: float = 0.5) -> "AsyncRedis":
     """Return a client for asyncio; nothing is connected before the first command.
 
-    `timeout_s` (seconds) bounds each of: waiting for a free connection, connecting, waiting for an answer.
+    `timeout_s` (seconds) bounds each of: waiting for a free connection, connecting, waiting for an answer. Who must
+    answer in a given time puts his own limit around the whole command: these add up, and a silent engine on a
+    unix socket with a password is asked twice.
     Raises EngineRefused (`engine_url`, `engine_url_unsupported`).
     """
     target = parse_url(url)
