@@ -20,6 +20,9 @@ from typing import Self
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from quash_service.engine.binary import find_binary
 
 ENGINES = ("valkey", "redis")
@@ -94,7 +97,7 @@ class RunningEngine:
 
     def _await(self, child: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + _READY_S
-        client = redis.Redis.from_url(self.url, socket_timeout=1)
+        client = redis.Redis.from_url(self.url, socket_timeout=1, retry=Retry(NoBackoff(), 0))
         with client:
             while not _answers(client):
                 if child.poll() is not None or time.monotonic() > deadline:

@@ -70,7 +70,7 @@ def parse_url(url: str) -> EngineUrl:
     except ValueError:
         # From None: the cause would repeat parts of the URL.
         raise _bad("its host or port cannot be read") from None
-    if parts.fragment or "#" in url:
+    if "#" in url:
         raise _bad("it holds a #")
     return _assemble(scheme, parts, port)
 
