@@ -39,7 +39,7 @@ class RunningEngine:
         place, self.url = self._place(port=port)
         self._command = [str(binary), *place, "--dir", str(directory), *options]
         self._child = self._run()
-        atexit.register(self.kill)
+        atexit.register(self.stop)
 
     @property
     def pid(self) -> int:

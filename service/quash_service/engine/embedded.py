@@ -25,6 +25,7 @@ Log = Callable[[str], None]
 
 _POLL_S = 0.01
 _PROGRESS_S = 1.0
+_SLOWEST_S = 2.0
 _log_line: Log = logging.getLogger("quash.engine").info
 
 
@@ -200,11 +201,15 @@ class Supervisor:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stopping.wait(self._every_s):
+        pause_s = self._every_s
+        while not self._stopping.wait(pause_s):
             try:
                 if self._engine.ensure():
                     self._log("the embedded engine had died and was started again")
+                pause_s = self._every_s
             except (EngineRefused, OSError) as error:
+                # Slower, so that the log stays readable while somebody mends it.
+                pause_s = min(pause_s * 2, _SLOWEST_S)
                 self._log(f"the embedded engine died and does not start: {error}")
 
 

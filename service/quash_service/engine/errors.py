@@ -4,7 +4,7 @@
 class EngineRefused(Exception):  # noqa: N818 - the refusal is the word used in logs and documentation
     """The state engine cannot be used as it is; the message says what is wrong and how to mend it.
 
-    Waiting does not help, so nobody retries it (a Supervisor does, and says so each time).
+    Waiting does not help, so only a Supervisor tries again, and says so each time.
     `code` is stable snake_case, for programs; the message is for people and never holds a secret.
     """
 
