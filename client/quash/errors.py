@@ -41,7 +41,7 @@ class QuashError(Exception):
         self.challenge = challenge
 
 
-class Unauthenticated(QuashError):  # noqa: N818 - named for the answer, as HTTP names it
+class Unauthenticated(QuashError):
     """The token does not prove who its bearer is."""
 
 
@@ -57,7 +57,7 @@ class TokenRevoked(Unauthenticated):
     """The token was taken back: itself, its session, its user, its key or its issuer."""
 
 
-class Forbidden(QuashError):  # noqa: N818 - named for the answer, as HTTP names it
+class Forbidden(QuashError):
     """The token is active, but not enough for what was asked."""
 
 
@@ -69,7 +69,7 @@ class ReauthenticationRequired(Forbidden):
     """The login is too old or too weak for a critical check (RFC 9470 §3)."""
 
 
-class Unavailable(QuashError):  # noqa: N818 - named for the answer, as HTTP names it
+class Unavailable(QuashError):
     """The state or a key could not be read, so nobody knows: deny and try again."""
 
     def __init__(self, message: str = "", *, evidence: Mapping[str, object] | None = None) -> None:

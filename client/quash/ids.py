@@ -65,8 +65,5 @@ def partition(tag: str) -> int:
 
 
 _SIXBIT = {
-    letter: value
-    for value, letter in enumerate(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    )
+    letter: value for value, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 }

@@ -46,7 +46,7 @@ _FITTING = {
 _HMAC_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 
-class KeyRefused(ValueError):  # noqa: N818 - named for the answer, as the checks are
+class KeyRefused(ValueError):
     """A JWK that cannot be used here.
 
     ``code`` is one of ``invalid_key``, ``unsupported_key``, ``wrong_use``, ``alg_required``,

@@ -16,11 +16,11 @@ EXTRA_MS = SLACK_MS + 60_000
 """What every lifetime in the state is extended by: the slack and the greatest leeway."""
 
 TAGS = (
-    "mm ry 9i e8 v1 qt ap ax tb kv dn df wo o6 gc xw "
-    "8g d6 lc 02 g3 pk on pz 99 zt ul m5 fm yy va iu "
-    "si k0 ce 8y pd op x9 x1 jf ur zj b3 ik q2 yg fs "
-    "bk z2 rg ms af an qj i3 c5 dp kh 0t xi xa he 44"
-).split()
+    *("mm", "ry", "9i", "e8", "v1", "qt", "ap", "ax", "tb", "kv", "dn", "df", "wo", "o6", "gc", "xw"),
+    *("8g", "d6", "lc", "02", "g3", "pk", "on", "pz", "99", "zt", "ul", "m5", "fm", "yy", "va", "iu"),
+    *("si", "k0", "ce", "8y", "pd", "op", "x9", "x1", "jf", "ur", "zj", "b3", "ik", "q2", "yg", "fs"),
+    *("bk", "z2", "rg", "ms", "af", "an", "qj", "i3", "c5", "dp", "kh", "0t", "xi", "xa", "he", "44"),
+)
 """Hash tags of the 64 partitions: tag i hashes to within 20 of the middle of the i-th 256 slots."""
 
 FEED_CHANNEL = "quash:feed"

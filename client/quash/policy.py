@@ -41,7 +41,7 @@ class Issuer:
     types: frozenset[str] = frozenset({"", "jwt", "at+jwt"})
 
 
-OWN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+OWN_TYPES = frozenset({"at+jwt"})
 """The ``typ`` values of access tokens that Quash mints (RFC 9068 §2.1)."""
 
 

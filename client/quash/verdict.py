@@ -30,17 +30,12 @@ def _not_yet_valid(claims: Claims, now_ms: int, ask: Ask) -> bool:
 def _issued_in_future(claims: Claims, now_ms: int, ask: Ask) -> bool:
     """An issuer's clock may run ahead by its skew; an auth_time is never after it either."""
     latest = now_ms + (ask.leeway_s + claims.policy.skew_s) * 1000
-    return claims.iat * 1000 > latest or (
-        claims.auth_time is not None and claims.auth_time * 1000 > latest
-    )
+    return claims.iat * 1000 > latest or (claims.auth_time is not None and claims.auth_time * 1000 > latest)
 
 
 def _wrong_audience(claims: Claims, _: int, ask: Ask) -> bool:
     """RFC 7519 §4.1.3: the audience must name one that is accepted, by the issuer's list and by this check."""
-    return any(
-        wanted and wanted.isdisjoint(claims.aud)
-        for wanted in (claims.policy.audiences, ask.audiences)
-    )
+    return any(wanted and wanted.isdisjoint(claims.aud) for wanted in (claims.policy.audiences, ask.audiences))
 
 
 def _wrong_type(claims: Claims, _: int, __: Ask) -> bool:
@@ -173,4 +168,3 @@ def verdict(claims: Claims, state: State, now_ms: int, ask: Ask) -> Reason | Non
     if _reauthentication_required(claims, now_ms, ask):
         return Reason.REAUTHENTICATION_REQUIRED
     return None
-

@@ -100,7 +100,7 @@ class CallerBook:
 
     async def remove(self, name: str) -> bool:
         """Remove a caller; tell whether there was one. It is refused everywhere within 5 s."""
-        return await self._call("hdel", CALLERS, name) == 1
+        return bool(await self._call("hdel", CALLERS, name))
 
     async def _fresh(self) -> dict[str, Caller]:
         now = self._now_ms()
@@ -117,4 +117,3 @@ class CallerBook:
             return await getattr(self._client, command)(*arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
-

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from quash.keys import Key, keys_from_jwks
+from quash.keys import Key, KeyRefused, keys_from_jwks
 from quash.policy import ALGORITHMS, Issuer
 
 
@@ -48,6 +48,25 @@ class IssuerConfig(BaseModel):
         )
 
     def load_keys(self) -> tuple[Key, ...]:
-        """Return the issuer's keys. Raises ``OSError`` or ``ValueError`` (``KeyRefused``) naming the file."""
-        document: Any = json.loads(self.keys.read_text())
-        return keys_from_jwks(document, issuer=self.issuer, algorithms=self.algorithms, allow_symmetric=True)
+        """Return the issuer's keys. Raises ``KeysRefused`` naming the file and what is wrong."""
+        try:
+            document: Any = json.loads(self.keys.read_text())
+            return keys_from_jwks(
+                document,
+                issuer=self.issuer,
+                algorithms=self.algorithms,
+                allow_symmetric=True,
+                on_refused=_refuse,
+            )
+        except (OSError, ValueError) as error:
+            message = error.message if isinstance(error, KeyRefused) else type(error).__name__
+            raise KeysRefused(f"the keys of issuer {self.issuer} in {self.keys} cannot be used: {message}") from None
+
+
+class KeysRefused(Exception):
+    """An issuer's key file is missing or wrong; the message names it and never shows its content."""
+
+
+def _refuse(refusal: KeyRefused) -> None:
+    """A key that its own operator configured and that cannot be used is a mistake to mend, not to skip."""
+    raise refusal

@@ -73,8 +73,11 @@ class Judge:
 
     def reload_keys(self) -> None:
         """Take over the keys as they are now; verified tokens of a key that is gone are forgotten."""
+        now = (*self._own_keys(), *self._foreign_keys)
+        if now == self._keys.keys:
+            return
         before = {key.tag for key in self._keys.keys}
-        self._keys = KeySet((*self._own_keys(), *self._foreign_keys))
+        self._keys = KeySet(now)
         for tag in before - {key.tag for key in self._keys.keys}:
             self._cache.drop_key(tag)
 
@@ -114,28 +117,37 @@ class Judge:
             reason = verdict(claims, state, self._clock.latest_ms(), ask)
         return Judged(claims, reason)
 
-    async def judge_refresh(self, actor: Actor, token: RefreshToken) -> LiveRefresh | None:
-        """Return what a refresh token of good mac stands for, ``None`` unless it could be presented now.
+    async def judge_refresh(self, actor: Actor, token: RefreshToken) -> LiveRefresh | Reason:
+        """Return what a refresh token of good mac stands for, or why it could not be presented now.
 
         Looking has no side effect: a token of the past is not treated as reuse.
         """
         state = await self._state.ask(session_question(token.sid))
         record = state.session
-        if not isinstance(record, Record) or not self._presentable(record, token):
-            return None
+        if not isinstance(record, Record):
+            return Reason.SESSION_UNKNOWN if record is None else Reason.SESSION_REVOKED
         values = await self._state.fields(metadata_key(token.sid), _METADATA)
         fields = {name: value.decode() for name, value in zip(_METADATA, values, strict=True) if value is not None}
         iss = fields.get("iss")
         if iss is None or not actor.may_act_on(iss):
-            return None
-        if session_end(record, state.version, "", state.shared, iss, self._clock.latest_ms()) is not None:
-            return None
-        return LiveRefresh(
-            token.sid, record.version, min(record.idle_end, record.absolute_end), record.opened, fields
-        )
+            return Reason.SESSION_UNKNOWN
+        ended = session_end(record, state.version, "superseded", state.shared, iss=iss, now_ms=self._clock.latest_ms())
+        if ended is not None:
+            return _REASON_OF_END[ended]
+        if not self._presentable(record, token):
+            return Reason.TOKEN_REVOKED
+        return LiveRefresh(token.sid, record.version, min(record.idle_end, record.absolute_end), record.opened, fields)
 
     def _presentable(self, record: Record, token: RefreshToken) -> bool:
         if token.generation == record.generation:
             return token.secret == record.secret
-        in_grace = self._clock.latest_ms() - record.rotated <= self._grace_ms
+        in_grace = self._clock.now_ms() - record.rotated <= self._grace_ms
         return token.generation == record.generation - 1 and token.secret == record.previous_secret and in_grace
+
+
+_REASON_OF_END = {
+    "superseded": Reason.SESSION_SUPERSEDED,
+    "store_reborn": Reason.STORE_REBORN,
+    "issuer_revoked": Reason.ISSUER_REVOKED,
+    "expired": Reason.SESSION_EXPIRED,
+}

@@ -20,7 +20,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.verdicts = Counter(
-            "quash_verdicts", "Verdicts on presented tokens by reason; `active` is one.", ["reason"], registry=self.registry
+            "quash_verdicts",
+            "Verdicts on presented tokens by reason; `active` is one.",
+            ["reason"],
+            registry=self.registry,
         )
         self.rotations = Counter(
             "quash_rotations",
@@ -29,15 +32,22 @@ class Metrics:
             registry=self.registry,
         )
         self.revocations = Counter(
-            "quash_revocations", "Acknowledged revocations by kind and cause.", ["kind", "cause"], registry=self.registry
+            "quash_revocations",
+            "Acknowledged revocations by kind and cause.",
+            ["kind", "cause"],
+            registry=self.registry,
         )
         self.opened = Counter("quash_sessions_opened", "Sessions opened.", registry=self.registry)
         self.engine_errors = Counter(
-            "quash_engine_errors", "Requests that the state could not answer, by kind of failure.", ["kind"],
+            "quash_engine_errors",
+            "Requests that the state could not answer, by kind of failure.",
+            ["kind"],
             registry=self.registry,
         )
         self.births = Counter(
-            "quash_partitions_born", "Partitions that were made, or made again after their loss.", registry=self.registry
+            "quash_partitions_born",
+            "Partitions that were made, or made again after their loss.",
+            registry=self.registry,
         )
         self.latency = Histogram(
             "quash_request_seconds",
@@ -52,5 +62,5 @@ class Metrics:
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
         everywhere = CollectorRegistry()
-        MultiProcessCollector(everywhere)
+        MultiProcessCollector(everywhere)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
         return generate_latest(everywhere)

@@ -57,8 +57,8 @@ class Services:
 
         Raises ``Unavailable`` when the engine does not answer, ``FloorRefused``.
         """
-        if self.keyring.refresh():
-            self.judge.reload_keys()
+        self.keyring.refresh()
+        self.judge.reload_keys()
         self.secrets.refresh()
         pulse = await self.floor.pulse()
         if pulse.born:
@@ -70,7 +70,7 @@ class Services:
 
 
 def own_issuer(settings: Settings) -> Issuer:
-    """Return what is accepted from our own issuer; with minting off its tokens come from elsewhere."""
+    """Return what is accepted from our own issuer."""
     return Issuer(
         issuer=settings.issuer,
         algorithms=frozenset({"ES256", "RS256", "EdDSA"}),
@@ -102,7 +102,7 @@ def build(
     random_bytes: Callable[[int], bytes] = os.urandom,
     announce: bootstrap.Announce | None = None,
 ) -> Services:
-    """Wire the parts on an open client. Raises ``OSError``, ``ValueError`` for keys that cannot be read."""
+    """Wire the parts on an open client. Raises ``KeysRefused``, ``OSError``, ``ValueError``."""
     keyring = Keyring(
         settings.keys_folder,
         issuer=settings.issuer,
@@ -115,7 +115,9 @@ def build(
     limits = limits_of(settings, clock.tolerance_ms)
     runner = Runner(client, limits, now_ms=clock.now_ms, random_bytes=random_bytes)
     table = IssuerTable()
-    policies = (own_issuer(settings), *(one.policy() for one in settings.issuers))
+    policies = tuple(one.policy() for one in settings.issuers)
+    if settings.mint:
+        policies = (own_issuer(settings), *policies)
     foreign = tuple(key for one in settings.issuers for key in _foreign_keys(one.load_keys()))
     return Services(
         settings=settings,
@@ -135,7 +137,7 @@ def build(
             RedisState(client, clock.now_ms),
             clock,
             issuers={policy.issuer: policy for policy in policies},
-            own_keys=lambda: keyring.keys,
+            own_keys=lambda: keyring.keys if settings.mint else (),
             foreign_keys=foreign,
             grace_ms=limits.grace_ms,
         ),
@@ -167,11 +169,9 @@ def _trust(settings: Settings) -> Trust | None:
     return Trust(settings.trust_tokens_since * 1000, settings.longest_access_ttl_s * 1000)
 
 
-def _minter(
-    settings: Settings, keyring: Keyring, clock: Clock, random_bytes: Callable[[int], bytes]
-) -> Minter:
+def _minter(settings: Settings, keyring: Keyring, clock: Clock, random_bytes: Callable[[int], bytes]) -> Minter:
     return Minter(
-        lambda: keyring.signer,
+        keyring.signer,
         issuer=settings.issuer,
         audience=settings.audience or settings.issuer,
         access_ttl_s=settings.access_ttl_s,
@@ -186,6 +186,7 @@ async def running(
     *,
     in_memory: bool = False,
     clock: Clock | None = None,
+    random_bytes: Callable[[int], bytes] = os.urandom,
     announce: bootstrap.Announce | None = None,
 ) -> AsyncIterator[Services]:
     """Start or reach the engine, check it, join the state and beat until the end of the block.
@@ -196,10 +197,10 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         client = await _client(settings, stack, in_memory=in_memory)
         await _checked(client, settings, in_memory=in_memory)
-        services = build(settings, client, clock=clock or Clock(), announce=announce)
+        services = build(settings, client, clock=clock or Clock(), random_bytes=random_bytes, announce=announce)
         await services.floor.join()
         await services.pulse()
-        while not await services.floor.ready():
+        while not await services.floor.ready():  # noqa: ASYNC110 - the rest of the second of a birth
             await asyncio.sleep(0.05)
         beat = asyncio.get_running_loop().create_task(_beat(services))
         try:
@@ -253,7 +254,7 @@ async def _beat(services: Services) -> None:
         except Exception as error:  # noqa: BLE001 - a heart that stops at an error beats no more
             kind = error.evidence if isinstance(error, Unavailable) else type(error).__name__
             if not failing:
-                log.error("heartbeat_failed", kind=str(kind), detail=str(error))
+                log.error("heartbeat_failed", kind=str(kind), detail=str(error))  # noqa: TRY400 - the kind tells, not the trace
             failing = True
         else:
             if failing:

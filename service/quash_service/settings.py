@@ -4,9 +4,9 @@ A wrong value stops the start with its name and what it must be, and never shows
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -45,8 +45,10 @@ class Settings(BaseSettings):
         None, min_length=32, description="Secret of the caller `admin`, at least 32 characters."
     )
     issuer: str = Field("http://127.0.0.1:8400", min_length=1, max_length=255, description="Our own `iss`.")
-    audience: str | None = Field(None, min_length=1, max_length=255, description="Default `aud`; the issuer when unset.")
-    mint: bool = Field(True, description="Whether access tokens are minted here.")
+    audience: str | None = Field(
+        None, min_length=1, max_length=255, description="Default `aud`; the issuer when unset."
+    )
+    mint: bool = Field(default=True, description="Whether access tokens are minted here.")
     algorithm: SigningAlgorithm = Field("ES256", description="What new signing keys sign with.")
     keys_dir: Path | None = Field(None, description="Keys and refresh secrets; `keys` in the data dir when unset.")
     access_ttl_s: int = Field(600, ge=1, description="Life of an access token.")
@@ -80,7 +82,7 @@ class Settings(BaseSettings):
 
     @field_validator("tls_key")
     @classmethod
-    def _tls_whole(cls, value: Path | None, info: Any) -> Path | None:
+    def _tls_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if (value is None) != (info.data.get("tls_cert") is None):
             raise ValueError("QUASH_TLS_CERT and QUASH_TLS_KEY belong together")
         return value
@@ -90,8 +92,12 @@ class Settings(BaseSettings):
         if self.access_ttl_s > self.max_access_ttl_s:
             raise ValueError("QUASH_ACCESS_TTL_S must not exceed QUASH_MAX_ACCESS_TTL_S")
         names = [one.issuer for one in self.issuers]
-        if len({*names, self.issuer}) != len(names) + 1:
-            raise ValueError("every issuer, our own included, may be configured once")
+        if self.mint:
+            names.append(self.issuer)
+        if len(set(names)) != len(names):
+            raise ValueError("every issuer, our own included while minting is on, may be configured once")
+        if not names:
+            raise ValueError("with QUASH_MINT off, quash.toml must list the issuers whose tokens are judged")
         return self
 
     @property

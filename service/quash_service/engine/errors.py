@@ -1,7 +1,7 @@
 """The one exception of the engine package: an engine that Quash will not run on."""
 
 
-class EngineRefused(Exception):  # noqa: N818 - the refusal is the word used in logs and documentation
+class EngineRefused(Exception):
     """The state engine cannot be used as it is; the message says what is wrong and how to mend it.
 
     Waiting does not help, so only a Supervisor tries again, and says so each time.

@@ -34,8 +34,7 @@ _REFUSALS: dict[bytes, tuple[str, str]] = {
     ),
     b"secrets": (
         "unknown_refresh_secret",
-        "this state knows the refresh secret {detail!r} that this host lacks or has otherwise: "
-        "share one QUASH_KEYS_DIR between all hosts of a state",
+        "this host lacks the refresh secret {detail!r} of this state: share one QUASH_KEYS_DIR between all its hosts",
     ),
 }
 
@@ -165,5 +164,3 @@ def merge_revoked(packed: list[bytes]) -> bytes:
             if entry[17:] > entries.get(entry[:17], b"")[17:]:
                 entries[entry[:17]] = entry
     return b"".join(entries.values())
-
-

@@ -34,7 +34,7 @@ class SessionView:
     ended: str | None
 
 
-def session_end(record: Record, version: int, cause: str, shared: Global, iss: str, now_ms: int) -> str | None:
+def session_end(record: Record, version: int, cause: str, shared: Global, *, iss: str, now_ms: int) -> str | None:
     """Return why a session is over, ``None`` while it lives: in the order of the scripts' ``session_end``.
 
     ``cause`` is that of the user's last bump to ``version``.
@@ -95,7 +95,13 @@ class Listing:
         if isinstance(session, Tombstone) or not fields:
             return None
         number, cause = unpack_version(version)
-        return SessionView(sid, session, number, fields, session_end(session, number, cause.value, shared, fields.get("iss", ""), self._runner.now_ms()))
+        return SessionView(
+            sid,
+            session,
+            number,
+            fields,
+            session_end(session, number, cause.value, shared, iss=fields.get("iss", ""), now_ms=self._runner.now_ms()),
+        )
 
     async def _read_user(self, tag: str) -> tuple[Global, dict[bytes, bytes]]:
         try:

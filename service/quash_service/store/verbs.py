@@ -10,6 +10,7 @@ from quash.reasons import Cause
 from quash_service.rotation import Rotation, StepUp, Superseded, read_rotation, read_step_up
 
 from .runner import Actor, IssuerTable, Runner
+from .scripts import Argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Store:
         """
         limits = self.runner.limits
         flat = [item for pair in fields.items() for item in pair]
-        arguments = {
+        arguments: dict[str, Argument] = {
             "sid": sid,
             "issuer": bytes((self.issuers.index[issuer],)),
             "issuers": self.issuers.packed(actor),
@@ -259,17 +260,21 @@ class Store:
 
     async def revoke_key(self, actor: Actor, *, iss: str, tag: str, kid: str, cause: Cause) -> bool:
         """Revoke a signing key everywhere, for ever; tell whether it was already."""
-        return await self._everywhere(actor, "k", tag, self.runner.now_ms(), iss, kid, cause)
+        return await self._everywhere(
+            actor, cause, kind="k", tag=tag, instant_ms=self.runner.now_ms(), iss=iss, detail=kid
+        )
 
     async def revoke_issuer(self, actor: Actor, *, iss: str, before_ms: int, cause: Cause) -> bool:
         """Revoke all that an issuer issued up to an instant; tell whether it was already."""
-        return await self._everywhere(actor, "i", issuer_tag(iss), before_ms, iss, "", cause)
+        return await self._everywhere(
+            actor, cause, kind="i", tag=issuer_tag(iss), instant_ms=before_ms, iss=iss, detail=""
+        )
 
     async def _everywhere(
-        self, actor: Actor, kind: str, tag: str, instant_ms: int, iss: str, detail: str, cause: Cause
+        self, actor: Actor, cause: Cause, *, kind: str, tag: str, instant_ms: int, iss: str, detail: str
     ) -> bool:
         """Write to all partitions; acknowledged only when all have it, and safe to repeat."""
-        arguments = {
+        arguments: dict[str, Argument] = {
             "kind": kind,
             "tag": tag,
             "instant": instant_ms,

@@ -59,9 +59,14 @@ class Keyring:
         self._now_s = now_s
         self._watched = Watched(folder / FILE)
         self._stored: tuple[StoredKey, ...] = ()
-        self.signer: LocalSigner
+        self._signer: LocalSigner
         self.keys: tuple[Key, ...] = ()
         self.jwks: Mapping[str, object] = {}
+
+    def signer(self) -> LocalSigner:
+        """Return the active key's signer; one ``stat`` sees at once that another process promoted a key."""
+        self.refresh()
+        return self._signer
 
     def load(self) -> None:
         """Load the keys, making the first two if there are none. Raises ``OSError``, ``ValueError``."""
@@ -121,7 +126,7 @@ class Keyring:
     def _take(self, stored: tuple[StoredKey, ...]) -> None:
         self._stored = stored
         active = next(one for one in stored if one.state == ACTIVE)
-        self.signer = LocalSigner(active.jwk)
+        self._signer = LocalSigner(active.jwk)
         self.keys = tuple(self._public(one) for one in stored)
         published = [LocalSigner(one.jwk).jwk for one in stored if one.state != REVOKED]
         self.jwks = {"keys": published}

@@ -11,7 +11,10 @@ from quash_service.rotation import LiveSession
 from .signer import Signer
 
 REGISTERED = frozenset(
-    "iss sub aud exp iat nbf jti sid ver auth_time acr amr scope client_id typ cnf act azp nonce at_hash events".split()
+    {
+        *("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "ver", "auth_time", "acr", "amr", "scope"),
+        *("client_id", "typ", "cnf", "act", "azp", "nonce", "at_hash", "events"),
+    }
 )
 """Names that a session's own ``claims`` may not use: ours, and those with a meaning to verifiers."""
 

@@ -69,7 +69,9 @@ class RefreshSecrets:
 
     def fingerprints(self) -> Mapping[str, str]:
         """Return id → fingerprint, by which hosts see whether they have the same secrets."""
-        return {name: sha256(b"quash-rt-fingerprint" + secret).hexdigest()[:16] for name, secret in self._secrets.items()}
+        return {
+            name: sha256(b"quash-rt-fingerprint" + secret).hexdigest()[:16] for name, secret in self._secrets.items()
+        }
 
     def build(self, sid: str, generation: int, secret: str) -> str:
         """Return the token of a generation. Raises ``KeyError`` for a secret that is not here."""

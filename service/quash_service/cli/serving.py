@@ -1,0 +1,165 @@
+"""Running uvicorn: one process, or workers under a parent that holds the engine until the last of them is gone."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from quash_service.bootstrap import admin_digest, make_private
+from quash_service.logs import get_logger
+from quash_service.settings import Settings
+
+from .common import PROBLEM, UNAVAILABLE, Stop, announcer, refusals
+from .listen import bind, check_tls, url_of
+from .startup import Startup
+
+DRAIN_S = 10
+"""How long requests in flight may take after SIGTERM."""
+WORKER_START_S = 30.0
+
+log = get_logger()
+
+
+class _OneServer(Server):
+    """Says once that it is ready."""
+
+    def __init__(self, config: Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say where."""
+        await super().startup(sockets)
+        log.info("ready", url=self._url, workers=1)
+
+
+class _Workers(Multiprocess):
+    """uvicorn's supervisor; says once that all workers are ready, and when it replaced one."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket], url: str) -> None:
+        super().__init__(config, sockets)
+        self._url = url
+
+    def init_processes(self) -> None:
+        """Start all workers and wait for them."""
+        super().init_processes()
+        if all(one.wait_until_ready(WORKER_START_S) for one in self.processes):
+            log.info("ready", url=self._url, workers=len(self.processes))
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that died."""
+        before = [one.pid for one in self.processes]
+        super().keep_subprocess_alive()
+        for old, new in zip(before, self.processes, strict=False):
+            if old != new.pid:
+                log.error("worker_replaced", died=old, started=new.pid)
+
+
+def serve_one(settings: Settings, *, in_memory: bool) -> None:
+    """Serve from this process until SIGTERM. Raises ``Stop``."""
+    # A directory of somebody else's metrics would be summed into ours.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    with _listening(settings) as listener:
+        from quash_service.app import create_app
+
+        app = Startup(create_app(settings, in_memory=in_memory))
+        server = _OneServer(Config(app, **_options(settings)), url_of(settings, listener))
+        _absorb_signals()
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:
+            with refusals():
+                if app.failure is not None:
+                    raise app.failure from None
+            raise
+
+
+def serve_many(settings: Settings) -> None:
+    """Serve from worker processes until SIGTERM. Raises ``Stop``."""
+    with ExitStack() as stack:
+        # Files of dead processes are counted too, so the directory has to be new; set before the first import.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="quash-metrics-", ignore_cleanup_errors=True)
+        )
+        listener = stack.enter_context(_listening(settings))
+        _exit_on_signals()
+        _hold_engine(settings, stack)
+        asyncio.run(_preflight(settings))
+        config = Config("quash_service.cli.worker:app", factory=True, workers=settings.workers, **_options(settings))
+        supervisor = _Workers(config, [listener], url_of(settings, listener))
+        supervisor.run()
+        if any(one.exitcode == STARTUP_FAILURE for one in supervisor.processes):
+            raise Stop("a worker did not start; the log says why", UNAVAILABLE)
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """Bind, prepare directories and the admin's secret, and turn refusals into sentences."""
+    check_tls(settings)
+    with bind(settings.host, settings.port) as listener, refusals():
+        make_private(settings.data_dir)
+        admin_digest(settings, random_bytes=os.urandom, announce=announcer(settings))
+        yield listener
+
+
+def _options(settings: Settings) -> dict[str, object]:
+    quiet = max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level.upper()])
+    return {
+        "http": "quash_service.cli.protocol:BoundedProtocol",
+        "loop": "uvloop",
+        "ws": "none",
+        "lifespan": "on",
+        "interface": "asgi3",
+        "log_config": None,
+        "log_level": quiet,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": DRAIN_S,
+        "ssl_certfile": settings.tls_cert,
+        "ssl_keyfile": settings.tls_key,
+    }
+
+
+def _absorb_signals() -> None:
+    """Let uvicorn's drain be the whole answer: it raises the signal again when it is done."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+
+def _exit_on_signals() -> None:
+    """Until the supervisor takes over, a signal unwinds what was started."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+
+
+def _hold_engine(settings: Settings, stack: ExitStack) -> None:
+    """Use the embedded engine for as long as there are workers, so that the last of them does not end it."""
+    from quash_service.engine import EmbeddedEngine
+
+    if settings.redis_url is None:
+        engine = EmbeddedEngine(settings.data_dir, log=lambda line: log.info("engine", line=line))
+        engine.start()
+        stack.callback(engine.stop)
+
+
+async def _preflight(settings: Settings) -> None:
+    """Refuse once, in the parent, what every worker would refuse; then their start finds all made."""
+    from quash_service.services import running
+
+    async with running(settings):
+        pass

@@ -1,0 +1,45 @@
+"""What a session may carry: its own claims, scopes, and strings without control characters."""
+
+from re import compile as pattern
+from typing import Annotated, Any
+
+import orjson
+from pydantic import StringConstraints
+
+from quash_service.tokens.mint import REGISTERED
+
+from .problems import Problem
+
+MAX_CLAIMS = 4096
+_SCOPE = pattern(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""A string of 1-255 characters without control characters: a subject, an issuer, a class."""
+Text = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+"""A string for people: an agent, a device."""
+
+
+def checked_claims(claims: Any) -> str:  # noqa: ANN401 - whatever JSON the caller sent
+    """Return a session's own claims as JSON text.
+
+    Raises ``reserved_claim``, ``claims_too_large`` and ``invalid_body`` for what is no object.
+    """
+    if not isinstance(claims, dict):
+        raise Problem("invalid_body", "claims must be an object")
+    taken = sorted(REGISTERED & set(claims))
+    if taken:
+        raise Problem("reserved_claim", f"claims must not use registered names: {', '.join(taken)}")
+    try:
+        text = orjson.dumps(claims)
+    except (TypeError, orjson.JSONEncodeError):
+        raise Problem("invalid_body", "claims hold what JSON cannot") from None
+    if len(text) > MAX_CLAIMS:
+        raise Problem("claims_too_large")
+    return text.decode()
+
+
+def checked_scope(scope: str, code: str = "invalid_body") -> str:
+    """Return a scope in RFC 6749 §3.3's form, single spaces between. Raises ``code``."""
+    if scope and _SCOPE.fullmatch(scope) is None:
+        raise Problem(code, "scope must be names separated by single spaces (RFC 6749 §3.3)")
+    return scope

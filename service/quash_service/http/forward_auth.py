@@ -1,0 +1,96 @@
+"""``GET /forward-auth``: a live check for proxies (nginx ``auth_request``, Traefik, Caddy).
+
+Every ``X-Auth-*`` header is always sent, empty if there is nothing to say, so that a proxy which
+copies them overwrites whatever the end user sent under that name.
+"""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from quash.challenges import bearer_challenge
+from quash.claims import Claims
+from quash.policy import Ask
+from quash.reasons import INSUFFICIENT, Reason
+from quash_service.store import Actor
+
+from .callers import services_of
+from .problems import Problem, answer
+
+_QUERY = frozenset({"check", "max_age", "acr", "scope", "audience"})
+_MAX_AGE_DIGITS = 10
+
+
+async def forward_auth(request: Request) -> Response:
+    """Judge the bearer token of the request that the proxy holds (RFC 6750 §2.1)."""
+    services = services_of(request)
+    ask = _ask(request, services.settings.leeway_s)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        return _refused(401, bearer_challenge(realm="quash"), "missing")
+    anyone = Actor("forward-auth", admin=False, issuers=None, request_id=request.scope["quash.request_id"])
+    judged = await services.judge.judge(anyone, token.strip(" "), ask)
+    services.metrics.verdicts.labels(judged.reason or "active").inc()
+    if judged.claims is None or (judged.reason is not None and judged.reason not in INSUFFICIENT):
+        challenge = bearer_challenge(realm="quash", error="invalid_token", description="the token is not active")
+        return _refused(401, challenge, judged.reason or "malformed")
+    if judged.reason is Reason.INSUFFICIENT_SCOPE:
+        wanted = " ".join(sorted(ask.scopes))
+        challenge = bearer_challenge(realm="quash", error="insufficient_scope", scope=wanted)
+        return _refused(403, challenge, judged.reason)
+    if judged.reason is Reason.REAUTHENTICATION_REQUIRED:
+        challenge = bearer_challenge(
+            realm="quash",
+            error="insufficient_user_authentication",
+            max_age_s=ask.max_age_s,
+            acr_values=" ".join(ask.acr) or None,
+        )
+        return _refused(401, challenge, judged.reason)
+    response = answer({"active": True})
+    response.headers.update(_headers(judged.claims))
+    return response
+
+
+def _ask(request: Request, leeway_s: int) -> Ask:
+    query = request.query_params
+    names = [name for name, _ in query.multi_items()]
+    if len(set(names)) != len(names) or not set(names) <= _QUERY:
+        raise Problem("invalid_parameter", f"the query takes each of {', '.join(sorted(_QUERY))} at most once")
+    # Whatever check is asked for, this service has the state at hand and looks.
+    if query.get("check", "live") not in {"offline", "cached", "live"}:
+        raise Problem("invalid_parameter", "check: must be offline, cached or live")
+    max_age = query.get("max_age")
+    if max_age is not None and not (max_age.isascii() and max_age.isdigit() and len(max_age) <= _MAX_AGE_DIGITS):
+        raise Problem("invalid_parameter", "max_age: must be a number of seconds")
+    return Ask(
+        check="live",
+        scopes=frozenset(query.get("scope", "").split()),
+        audiences=frozenset(query.get("audience", "").split()),
+        max_age_s=None if max_age is None else int(max_age),
+        acr=tuple(query.get("acr", "").split()),
+        leeway_s=leeway_s,
+    )
+
+
+def _refused(status: int, challenge: str, reason: str) -> Response:
+    """Refuse; the reason is for the proxy's own log, the challenge for the end user's program."""
+    response = answer({"active": False, "reason": str(reason)}, status)
+    response.headers["www-authenticate"] = challenge
+    response.headers.update(_headers(None))
+    return response
+
+
+def _headers(claims: Claims | None) -> dict[str, str]:
+    values: dict[str, object] = {
+        "subject": claims and claims.sub,
+        "issuer": claims and claims.iss,
+        "session": claims and claims.sid,
+        "token-id": claims and claims.jti,
+        "client": claims and claims.client_id,
+        "scope": claims and " ".join(sorted(claims.scopes)),
+        "acr": claims and claims.acr,
+        "auth-time": claims and claims.auth_time,
+        "expires-at": claims and claims.exp,
+    }
+    return {f"x-auth-{name}": quote(str(value), safe=" :/@") if value else "" for name, value in values.items()}
