@@ -60,7 +60,13 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         exception_handlers=ERROR_HANDLERS,
-        middleware=[Middleware(Edge, request_id=lambda: urlsafe_b64encode(random_bytes(9)).decode())],
+        middleware=[
+            Middleware(
+                Edge,
+                request_id=lambda: urlsafe_b64encode(random_bytes(9)).decode(),
+                templates={route.endpoint: route.path for route in ROUTES},
+            )
+        ],
         redirect_slashes=False,
     )
     app.router.routes[:0] = ROUTES

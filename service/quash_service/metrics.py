@@ -6,7 +6,7 @@ prometheus-client is imported; then the page sums over all of them, whichever an
 
 import os
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -18,6 +18,7 @@ class Metrics:
     """The service's metrics."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # when a series began doubles the page and tells nobody anything
         self.registry = CollectorRegistry()
         self.verdicts = Counter(
             "quash_verdicts",

@@ -1,7 +1,7 @@
 """The edge: request ids, latency, logs, and every error in the format of its route."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from re import compile as pattern
 from typing import Any
 
@@ -65,11 +65,16 @@ def translate(request: Request, error: Exception) -> Problem:
 
 
 class Edge:
-    """The outermost middleware. Parameters: ``request_id`` makes a fresh id."""
+    """The outermost middleware.
 
-    def __init__(self, app: ASGIApp, *, request_id: Callable[[], str]) -> None:
+    Parameters: ``request_id`` makes a fresh id, ``templates`` names the paths of plain routes by
+    their endpoints (FastAPI's own routes name themselves).
+    """
+
+    def __init__(self, app: ASGIApp, *, request_id: Callable[[], str], templates: Mapping[object, str]) -> None:
         self._app = app
         self._request_id = request_id
+        self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -106,8 +111,7 @@ class Edge:
 
     def _account(self, scope: Scope, status: int, seconds: float) -> None:
         # The template, never the path: paths name sessions, and their number is the caller's to choose.
-        route = scope.get("route")
-        template = getattr(route, "path", "unmatched")
+        template = self._templates.get(scope.get("endpoint")) or getattr(scope.get("route"), "path", "unmatched")
         metrics: Metrics = scope["app"].state.services.metrics
         metrics.latency.labels(template, scope["method"], status).observe(seconds)
         log.info("request", route=template, method=scope["method"], status=status, ms=round(seconds * 1000, 1))

@@ -40,7 +40,8 @@ async def _revoke_json(request: Request) -> Response:
 async def revoked(services: Services, who: Actor, selector: Selector, cause: Cause) -> dict[str, object]:
     """Take back what a selector names, and return the answer's document."""
     document = await _dispatch(services, who, selector, cause)
-    services.metrics.revocations.labels(document["revoked"], cause.value).inc()
+    if document["found"] or document["revoked"] == "user":  # a bump counts also for a user not on record
+        services.metrics.revocations.labels(document["revoked"], cause.value).inc()
     return {**document, "at": services.clock.now_ms() // 1000}
 
 
