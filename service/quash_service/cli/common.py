@@ -26,15 +26,25 @@ as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer in JS
 
 
 class Stop(click.ClickException):
-    """Ends the command with one sentence on standard error and an exit code."""
+    """Ends the command with one sentence on standard error: a problem was found (exit 1)."""
 
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.exit_code = code
+    exit_code = PROBLEM
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the sentence."""
         click.echo(f"quash: {self.message}", file=file or sys.stderr)
+
+
+class Misused(Stop):
+    """Ends the command because of how it was called (exit 2)."""
+
+    exit_code = USAGE
+
+
+class Unreachable(Stop):
+    """Ends the command because the state could not be used (exit 3)."""
+
+    exit_code = UNAVAILABLE
 
 
 def located(command: Command) -> Command:
@@ -56,7 +66,7 @@ def settle(flags: dict[str, str | None]) -> Settings:
     try:
         return load_settings()
     except SettingsRefused as error:
-        raise Stop(str(error), USAGE) from None
+        raise Misused(str(error)) from None
 
 
 def announcer(settings: Settings) -> Announce:
@@ -92,14 +102,14 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except (EngineRefused, FloorRefused) as error:
-        raise Stop(str(error), UNAVAILABLE) from error
+        raise Unreachable(str(error)) from error
     except StateFull as error:
-        raise Stop("the engine's memory is full: give it more, then repeat", UNAVAILABLE) from error
+        raise Unreachable("the engine's memory is full: give it more, then repeat") from error
     except Unavailable as error:
         seen = ", ".join(str(value) for value in error.evidence.values())
-        raise Stop(f"{error} ({seen}); the command is safe to repeat", UNAVAILABLE) from error
+        raise Unreachable(f"{error} ({seen}); the command is safe to repeat") from error
     except (OSError, ValueError) as error:
-        raise Stop(f"cannot go on: {error}", PROBLEM) from error
+        raise Stop(f"cannot go on: {error}") from error
 
 
 def act(flags: dict[str, str | None], action: "Callable[[Services], Awaitable[Answer]]") -> Answer:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from quash_service.settings import Settings
 
-from .common import PROBLEM, Stop
+from .common import Stop
 
 PATIENCE_S = 1.5
 """How long a port may stay taken: workers whose parent was killed need a moment to go."""
@@ -25,7 +25,7 @@ def check_tls(settings: Settings) -> None:
         context.load_cert_chain(settings.tls_cert, settings.tls_key, password=lambda: b"")
     except (OSError, ValueError) as error:
         message = f"QUASH_TLS_CERT ({settings.tls_cert}) and QUASH_TLS_KEY ({settings.tls_key}) cannot be used: {error}"
-        raise Stop(message, PROBLEM) from None
+        raise Stop(message) from None
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise Stop(f"QUASH_HOST {host} cannot be resolved: {error.strerror}", PROBLEM) from None
+        raise Stop(f"QUASH_HOST {host} cannot be resolved: {error.strerror}") from None
     with socket.socket(family, kind, protocol) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -44,7 +44,7 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             message = f"cannot listen on {host}:{port}: {error.strerror}"
             hint = "; stop what listens there or choose another port (QUASH_PORT)"
-            raise Stop(message + (hint if error.errno == errno.EADDRINUSE else ""), PROBLEM) from None
+            raise Stop(message + (hint if error.errno == errno.EADDRINUSE else "")) from None
         listener.set_inheritable(True)
         yield listener
 

@@ -10,7 +10,7 @@ import click
 from quash_service.logs import configure, get_logger
 from quash_service.settings import Settings
 
-from .common import USAGE, Stop, located, settle
+from .common import Misused, located, settle
 
 
 @click.command()
@@ -36,7 +36,7 @@ def serve(*, memory: bool, **flags: str | None) -> None:
         _serve(settings, memory=False)
         return
     if settings.workers > 1:
-        raise Stop("--memory is one process's memory, so it cannot be shared by several workers: --workers 1", USAGE)
+        raise Misused("--memory is one process's memory, so it cannot be shared by several workers: --workers 1")
     # Nothing of a trial stays, unless a place for it was named.
     named = "data_dir" in settings.model_fields_set
     with nullcontext() if named else tempfile.TemporaryDirectory(prefix="quash-trial-") as place:

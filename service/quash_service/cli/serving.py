@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
+from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
@@ -18,7 +19,7 @@ from quash_service.bootstrap import admin_digest, make_private
 from quash_service.logs import get_logger
 from quash_service.settings import Settings
 
-from .common import PROBLEM, UNAVAILABLE, Stop, announcer, refusals
+from .common import Unreachable, announcer, refusals
 from .listen import bind, check_tls, url_of
 from .startup import Startup
 
@@ -72,7 +73,7 @@ def serve_one(settings: Settings, *, in_memory: bool) -> None:
         from quash_service.app import create_app
 
         app = Startup(create_app(settings, in_memory=in_memory))
-        server = _OneServer(Config(app, **_options(settings)), url_of(settings, listener))
+        server = _OneServer(_config(app, settings, workers=1), url_of(settings, listener))
         _absorb_signals()
         try:
             server.run(sockets=[listener])
@@ -94,11 +95,11 @@ def serve_many(settings: Settings) -> None:
         _exit_on_signals()
         _hold_engine(settings, stack)
         asyncio.run(_preflight(settings))
-        config = Config("quash_service.cli.worker:app", factory=True, workers=settings.workers, **_options(settings))
+        config = _config("quash_service.cli.worker:app", settings, workers=settings.workers)
         supervisor = _Workers(config, [listener], url_of(settings, listener))
         supervisor.run()
         if any(one.exitcode == STARTUP_FAILURE for one in supervisor.processes):
-            raise Stop("a worker did not start; the log says why", UNAVAILABLE)
+            raise Unreachable("a worker did not start; the log says why")
 
 
 @contextmanager
@@ -111,23 +112,25 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _options(settings: Settings) -> dict[str, object]:
-    quiet = max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level.upper()])
-    return {
-        "http": "quash_service.cli.protocol:BoundedProtocol",
-        "loop": "uvloop",
-        "ws": "none",
-        "lifespan": "on",
-        "interface": "asgi3",
-        "log_config": None,
-        "log_level": quiet,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": DRAIN_S,
-        "ssl_certfile": settings.tls_cert,
-        "ssl_keyfile": settings.tls_key,
-    }
+def _config(app: ASGIApp | str, settings: Settings, *, workers: int) -> Config:
+    return Config(
+        app,
+        factory=isinstance(app, str),
+        workers=workers,
+        http="quash_service.cli.protocol:BoundedProtocol",
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        log_level=max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
 
 
 def _absorb_signals() -> None:
