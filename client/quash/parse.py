@@ -109,7 +109,7 @@ def _decoded(part: bytes, name: str) -> bytes:
 
 
 def _json_object(part: bytes, name: str) -> dict[str, object]:
-    value = _strict_json(_decoded(part, name))
+    value = strict_json(_decoded(part, name))
     if not isinstance(value, dict):
         raise _malformed(f"the {name} is not a strict JSON object")
     if name == "header" and not _REFUSED_HEADERS.isdisjoint(value):
@@ -118,7 +118,7 @@ def _json_object(part: bytes, name: str) -> dict[str, object]:
     return value
 
 
-def _strict_json(raw: bytes) -> object:
+def strict_json(raw: bytes) -> object:
     """Return the value that ``raw`` holds, or ``None`` if it is not strict JSON.
 
     Not an exception: json's own carries the whole document with it.

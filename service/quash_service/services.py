@@ -64,6 +64,8 @@ class Services:
         if pulse.born:
             self.metrics.births.inc(pulse.born)
             log.warning("state_born", partitions=pulse.born, older_tokens_trusted=pulse.trusted)
+            if self.settings.issuers and not pulse.trusted:
+                log.warning("older_tokens_refused", mend="QUASH_TRUST_TOKENS_SINCE, see docs, if no revocation is lost")
             if self.settings.trust_tokens_since is not None and not pulse.trusted:
                 log.error("trust_tokens_since_ignored", why="it is older than the longest max_access_ttl_s")
         return pulse

@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from quash_service.store import Actor
 
 PROBLEM, USAGE, UNAVAILABLE = 1, 2, 3
+_SERVICE_UNAVAILABLE = 503
+# Refusals that depend on the state, not on how the command was called.
+_FOUND_BY_LOOKING = {"key_unknown", "unsupported_token_type"}
+
 Answer = TypeVar("Answer")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,7 +62,7 @@ def located(command: Command) -> Command:
     return command
 
 
-def settle(flags: dict[str, str | None]) -> Settings:
+def settle(flags: Mapping[str, str | None]) -> Settings:
     """Return the settings; flags become environment variables, so that worker processes have them too."""
     for name, value in flags.items():
         if value is not None:
@@ -112,7 +116,21 @@ def refusals() -> Iterator[None]:
         raise Stop(f"cannot go on: {error}") from error
 
 
-def act(flags: dict[str, str | None], action: "Callable[[Services], Awaitable[Answer]]") -> Answer:
+@contextlib.contextmanager
+def problems() -> Iterator[None]:
+    """Turn the HTTP face's refusals into sentences: wrong use, an unusable state, or a problem found."""
+    from quash_service.http.problems import STATUS, Problem
+
+    try:
+        yield
+    except Problem as problem:
+        sentence = problem.detail or STATUS[problem.code][1]
+        if problem.status_code == _SERVICE_UNAVAILABLE:
+            raise Unreachable(sentence) from None
+        raise (Stop if problem.code in _FOUND_BY_LOOKING else Misused)(sentence) from None
+
+
+def act(flags: Mapping[str, str | None], action: "Callable[[Services], Awaitable[Answer]]") -> Answer:
     """Run ``action`` on the services of the state that flags and environment name."""
     from quash_service.services import running
 

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
+from starlette.types import Message, Receive, Scope
 
 from .problems import Problem
 
@@ -18,15 +19,26 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body. Raises ``body_too_large`` as soon as it is, whatever its length was said to be."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+def bounded(scope: Scope, receive: Receive) -> Receive:
+    """Return ``receive`` with the route's limit: a larger body is refused while it arrives.
+
+    Raises ``body_too_large`` at once when the length is stated, whichever it turns out to be.
+    """
+    limit = BATCH_LIMIT if scope["path"] == "/introspect/batch" else FORM_LIMIT
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise Problem("body_too_large")
+    size = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
         if size > limit:
             raise Problem("body_too_large")
-        chunks.append(chunk)
-    return b"".join(chunks)
+        return message
+
+    return receive_bounded
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -36,7 +48,7 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     if media_type(request) != "application/x-www-form-urlencoded":
         raise Problem("invalid_request", "this route takes application/x-www-form-urlencoded")
-    body = await read_body(request, FORM_LIMIT)
+    body = await request.body()
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:
@@ -49,11 +61,11 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: value for name, value in form.items() if value}
 
 
-async def read_json(request: Request, limit: int = FORM_LIMIT) -> Any:  # noqa: ANN401 - the route validates it
+async def read_json(request: Request) -> Any:  # noqa: ANN401 - the route validates it
     """Return a JSON body's document. Raises ``unsupported_media_type``, ``invalid_body``."""
     if media_type(request) != "application/json":
         raise Problem("unsupported_media_type")
-    body = await read_body(request, limit)
+    body = await request.body()
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import StringConstraints
 
+from quash.parse import strict_json
 from quash_service.tokens.mint import REGISTERED
 
 from .problems import Problem
@@ -35,6 +36,8 @@ def checked_claims(claims: Any) -> str:  # noqa: ANN401 - whatever JSON the call
         raise Problem("invalid_body", "claims hold what JSON cannot") from None
     if len(text) > MAX_CLAIMS:
         raise Problem("claims_too_large")
+    if strict_json(text) is None:
+        raise Problem("invalid_body", "claims nest too deeply, or hold numbers beyond 2^53: no check would accept them")
     return text.decode()
 
 

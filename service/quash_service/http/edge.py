@@ -18,7 +18,7 @@ from quash_service.logs import get_logger
 from quash_service.metrics import Metrics
 from quash_service.store import StateFull
 
-from .bodies import media_type
+from .bodies import bounded, media_type
 from .problems import Problem
 
 OAUTH_ROUTES = frozenset({"/introspect", "/revoke", "/token"})
@@ -95,7 +95,7 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_marked)
+            await self._app(scope, bounded(scope, receive), send_marked)
         except Exception as error:  # noqa: BLE001 - answered here, so that no server prints it elsewhere
             request = Request(scope, receive)
             await answer_error(request, translate(request, error))(scope, receive, send_marked)
@@ -114,7 +114,7 @@ class Edge:
         template = self._templates.get(scope.get("endpoint")) or getattr(scope.get("route"), "path", "unmatched")
         metrics: Metrics = scope["app"].state.services.metrics
         metrics.latency.labels(template, scope["method"], status).observe(seconds)
-        log.info("request", route=template, method=scope["method"], status=status, ms=round(seconds * 1000, 1))
+        log.debug("request", route=template, method=scope["method"], status=status, ms=round(seconds * 1000, 1))
 
 
 async def on_error(request: Request, error: Exception) -> Response:

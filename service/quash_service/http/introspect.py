@@ -20,7 +20,7 @@ from quash_service.store import Actor
 from quash_service.tokens.mint import REGISTERED
 from quash_service.tokens.refresh import PREFIX
 
-from .bodies import BATCH_LIMIT, read_form, read_json
+from .bodies import read_form, read_json
 from .callers import actor, caller_of, parse_refresh, services_of
 from .problems import Problem, answer
 
@@ -118,7 +118,7 @@ async def batch(request: Request) -> Response:
     """Judge up to 1,000 tokens in one request, each with its verdict and reason, in order."""
     caller = await caller_of(request)
     who = actor(request, caller, "introspect")
-    body = await read_json(request, BATCH_LIMIT)
+    body = await read_json(request)
     tokens = body.get("tokens") if isinstance(body, dict) else None
     if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
         raise Problem("invalid_body", "tokens must be a list of strings")

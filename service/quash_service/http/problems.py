@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 RETRY_AFTER_S = 1
@@ -48,43 +49,35 @@ _OAUTH_NAMES = {"unavailable": "temporarily_unavailable", "state_full": "tempora
 _REPEATABLE = {429, 503}
 
 
-class Problem(Exception):
+class Problem(HTTPException):
     """Ends a request with a code of the table. ``detail`` may add what this caller sent wrong."""
 
     def __init__(self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(code)
+        status, text = STATUS[code]
+        super().__init__(status, detail or text, dict(headers or {}))
         self.code = code
-        self.detail = detail
-        self.headers = dict(headers or {})
-
-    @property
-    def status(self) -> int:
-        """The HTTP status code."""
-        return STATUS[self.code][0]
 
     def _headers(self) -> dict[str, str]:
-        headers = {"cache-control": "no-store", **self.headers}
-        if self.status in _REPEATABLE:
+        headers = {"cache-control": "no-store", **(self.headers or {})}
+        if self.status_code in _REPEATABLE:
             headers.setdefault("retry-after", str(RETRY_AFTER_S))
         return headers
 
     def as_problem(self) -> Response:
         """Return the RFC 9457 document."""
-        status, text = STATUS[self.code]
         document = {
             "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
+            "title": HTTPStatus(self.status_code).phrase,
+            "status": self.status_code,
             "code": self.code,
-            "detail": self.detail or text,
+            "detail": self.detail,
         }
-        return Response(orjson.dumps(document), status, self._headers(), "application/problem+json")
+        return Response(orjson.dumps(document), self.status_code, self._headers(), "application/problem+json")
 
     def as_oauth(self) -> Response:
         """Return the RFC 6749 §5.2 error."""
-        status, text = STATUS[self.code]
-        document = {"error": _OAUTH_NAMES.get(self.code, self.code), "error_description": self.detail or text}
-        return Response(orjson.dumps(document), status, self._headers(), "application/json")
+        document = {"error": _OAUTH_NAMES.get(self.code, self.code), "error_description": self.detail}
+        return Response(orjson.dumps(document), self.status_code, self._headers(), "application/json")
 
 
 def answer(document: object, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from quash.claims import Claims
 from quash.errors import TokenInvalid
-from quash.ids import is_session_id
+from quash.ids import is_session_id, key_tag
 from quash.reasons import Cause
 from quash_service.services import Services
 from quash_service.store import Actor
@@ -156,13 +156,17 @@ async def _revoke_key(services: Services, who: Actor, selector: ByKey, cause: Ca
     """A key goes for ever; our active one is followed by the next in the same act."""
     iss = issuer_of(services, who, selector.iss)
     key = services.judge.find_key(iss, kid=selector.kid, thumbprint=selector.thumbprint)
-    if key is None:
+    # A thumbprint says all there is to know: a key can be revoked before, or after, it is configured here.
+    thumbprint = key.thumbprint if key is not None else selector.thumbprint
+    if thumbprint is None:
         raise Problem("key_unknown")
+    tag = key_tag(iss, thumbprint)
+    kid = key.kid if key is not None else selector.kid
     # Promote first: from now on nobody signs with it, so no token is minted only to be refused.
-    if services.keyring.revoke(key.tag):
+    if services.keyring.revoke(tag):
         services.judge.reload_keys()
-    await services.store.revoke_key(who, iss=iss, tag=key.tag, kid=key.kid or key.thumbprint, cause=cause)
-    return {"revoked": "key", "iss": iss, "kid": key.kid, "thumbprint": key.thumbprint, "found": True}
+    await services.store.revoke_key(who, iss=iss, tag=tag, kid=kid or thumbprint, cause=cause)
+    return {"revoked": "key", "iss": iss, "kid": kid, "thumbprint": thumbprint, "found": key is not None}
 
 
 async def _revoke_issuer(services: Services, who: Actor, selector: ByIssuer, cause: Cause) -> dict[str, object]:

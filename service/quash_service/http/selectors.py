@@ -63,7 +63,7 @@ class ByKey(_Selector):
     """A signing key, by ``kid`` or RFC 7638 ``thumbprint``."""
 
     kid: Name | None = None
-    thumbprint: Name | None = None
+    thumbprint: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = None
     iss: Name | None = None
 
 
@@ -83,7 +83,6 @@ _KINDS: tuple[tuple[str, type[Selector]], ...] = (
     ("jti", ByJti),
     ("sub", ByUser),
     ("kid", ByKey),
-    ("thumbprint", ByKey),
     ("issuer", ByIssuer),
 )
 
@@ -94,6 +93,8 @@ def read_selector(body: Any) -> tuple[Selector, Cause]:  # noqa: ANN401 - whatev
         raise Problem("invalid_body", "the body must be an object")
     rest = {name: value for name, value in body.items() if name != "cause"}
     kinds = [kind for member, kind in _KINDS if member in rest]
+    if "thumbprint" in rest and ByKey not in kinds:
+        kinds.append(ByKey)
     if ByJti in kinds and ByUser in kinds:
         kinds.remove(ByUser)
     if len(kinds) != 1:

@@ -53,7 +53,7 @@ class OpenBody(_Body):
     iss: Name | None = None
     client_id: Name | None = None
     scope: Text | None = None
-    audience: Name | list[Name] | None = None
+    audience: Name | Annotated[list[Name], Field(max_length=16)] | None = None
     acr: Name | None = None
     amr: list[Name] | None = Field(None, max_length=16)
     auth_time: Seconds | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from quash.errors import Unavailable
 from quash.ids import SESSION_ID_LENGTH, issuer_tag, partition, session_tag, user_tag
 from quash.keyspace import (
     Global,
@@ -112,7 +113,7 @@ class Listing:
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
         if born is None or self._runner.now_ms() < int(born) + 1000:
-            raise unreadable(LookupError("unborn"))
+            raise Unavailable(evidence={"state": "unborn"})
         return Global(int(born), int(since), *unpack_revoked(packed or b"")), stored
 
     async def _read_metadata(self, sids: list[str]) -> list[dict[str, str]]:

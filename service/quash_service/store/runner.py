@@ -86,7 +86,7 @@ class Runner:
         *,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
-        timeout_s: float = 1.0,
+        timeout_s: float = 0.8,
     ) -> None:
         self.client: Any = client
         self.limits = limits
