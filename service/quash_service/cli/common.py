@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from quash_service.store import Actor
 
 PROBLEM, USAGE, UNAVAILABLE = 1, 2, 3
+PLACE = ("config", "redis_url", "data_dir")
+"""The flags that say which state a command works on."""
 _SERVICE_UNAVAILABLE = 503
 # Refusals that depend on the state, not on how the command was called.
 _FOUND_BY_LOOKING = {"key_unknown", "unsupported_token_type"}

@@ -8,7 +8,7 @@ import click
 from quash.reasons import Cause
 from quash_service.services import Services
 
-from .common import Misused, Stop, act, as_json, cli_actor, located, problems, put
+from .common import PLACE, Misused, Stop, act, as_json, cli_actor, located, problems, put
 from .table import printable
 
 _KINDS = ("token", "session", "user", "kid", "issuer")
@@ -35,24 +35,21 @@ _ALLOWED = {
 @click.option("--cause", type=click.Choice([cause.value for cause in Cause]), default=Cause.ADMIN.value, help="Why.")
 @as_json
 @located
-def revoke(
-    *, cause: str, json_wanted: bool, config: str | None, redis_url: str | None, data_dir: str | None, **named: Any
-) -> None:  # noqa: ANN401 - click's values
+def revoke(*, cause: str, json_wanted: bool, **flags: Any) -> None:  # noqa: ANN401 - flags, lists and texts
     """Take back exactly one of: a token, a session, a user, a key, an issuer.
 
     It is in force everywhere when this command exits with 0. An access token ends itself only, a refresh token
     its session.
     """
-    body = {**_selector(named), "cause": cause}
-    where = {"config": config, "redis_url": redis_url, "data_dir": data_dir}
-    done = act(where, lambda services: _revoked(services, body))
+    body = {**_selector(flags), "cause": cause}
+    done = act({name: flags[name] for name in PLACE}, lambda services: _revoked(services, body))
     if json_wanted:
         put(done)
     if not done["found"] and done["revoked"] != "user":
         raise Stop("nothing of the kind is known here, so there was nothing to revoke")
     if not json_wanted:
         click.echo(_sentence(done))
-    lost = set(named["keep"]) - set(done.get("kept", named["keep"]))
+    lost = set(flags["keep"]) - set(done.get("kept", flags["keep"]))
     if lost:
         click.echo(f"quash: no live session of this user, so not kept: {printable(' '.join(sorted(lost)))}", err=True)
 
@@ -118,7 +115,8 @@ def _sentence(done: dict[str, Any]) -> str:
             kept = f"; kept: {' '.join(done['kept'])}" if done["kept"] else ""
             text = f"Revoked all tokens of {done['sub']} below version {done['version']}{kept}."
         case "key":
-            text = f"Revoked the key {done['kid'] or done['thumbprint']} of {done['iss']}: every token that it signed is dead."
+            name = done["kid"] or done["thumbprint"]
+            text = f"Revoked the key {name} of {done['iss']}: every token that it signed is dead."
         case _:
             text = f"Revoked all that {done['iss']} issued until now."
     return printable(text)

@@ -145,7 +145,7 @@ async def list_sessions(
 ) -> Response:
     """List a user's live sessions, the most recently used first."""
     views = await services.listing.sessions(who, issuer_of(services, who, iss), sub)
-    return answer({"sessions": [_document(view) for view in views]})
+    return answer({"sessions": [document_of(view) for view in views]})
 
 
 @router.delete("/sessions", summary="Revoke all of a user")
@@ -177,7 +177,7 @@ async def get_session(services: Running, who: Revoker, sid: str) -> Response:
     view = await services.listing.session(who, sid) if is_session_id(sid) else None
     if view is None or view.ended is not None:
         raise Problem("session_unknown")
-    return answer(_document(view))
+    return answer(document_of(view))
 
 
 @router.delete("/sessions/{sid}", summary="End one session")
@@ -216,7 +216,8 @@ async def step_up(services: Running, who: Opener, sid: str, body: StepUpBody) ->
             raise Problem("session_unknown")
 
 
-def _document(view: SessionView) -> dict[str, object]:
+def document_of(view: SessionView) -> dict[str, object]:
+    """Return a session as it is listed, here and on the command line."""
     fields, record = view.fields, view.record
     document: dict[str, object] = {
         "session_id": view.sid,
