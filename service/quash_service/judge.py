@@ -48,7 +48,8 @@ class Judge:
     """Judges tokens of the configured issuers. Raises ``Unavailable`` when it could not look.
 
     Parameters: ``own_keys`` returns our signing keys as they are now, ``foreign_keys`` those of
-    the other issuers, ``grace_ms`` how long a previous refresh token may be presented.
+    the other issuers, ``issuer_name`` the issuer of an index in the state's records, ``grace_ms``
+    how long a previous refresh token may be presented.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Judge:
         issuers: Mapping[str, Issuer],
         own_keys: Callable[[], tuple[Key, ...]],
         foreign_keys: tuple[Key, ...],
+        issuer_name: Callable[[int], str | None],
         grace_ms: int,
     ) -> None:
         self._state = state
@@ -66,6 +68,7 @@ class Judge:
         self._issuers = issuers
         self._own_keys = own_keys
         self._foreign_keys = foreign_keys
+        self._issuer_name = issuer_name
         self._grace_ms = grace_ms
         self._cache = VerifiedCache(CACHE_SIZE)
         self._keys = KeySet()
@@ -125,7 +128,9 @@ class Judge:
         state = await self._state.ask(session_question(token.sid))
         record = state.session
         if not isinstance(record, Record):
-            return Reason.SESSION_UNKNOWN if record is None else Reason.SESSION_REVOKED
+            owner = None if record is None else self._issuer_name(record.issuer)
+            known = owner is not None and actor.may_act_on(owner)
+            return Reason.SESSION_REVOKED if known else Reason.SESSION_UNKNOWN
         values = await self._state.fields(metadata_key(token.sid), _METADATA)
         fields = {name: value.decode() for name, value in zip(_METADATA, values, strict=True) if value is not None}
         iss = fields.get("iss")

@@ -141,6 +141,7 @@ def build(
             issuers={policy.issuer: policy for policy in policies},
             own_keys=lambda: keyring.keys if settings.mint else (),
             foreign_keys=foreign,
+            issuer_name=table.name,
             grace_ms=limits.grace_ms,
         ),
         keyring=keyring,

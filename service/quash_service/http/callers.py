@@ -21,6 +21,8 @@ from .problems import Problem
 _CHALLENGES = 'Basic realm="quash", charset="UTF-8"'
 _BEARER_PREFIX = "qk_"
 
+_Credentials = tuple[str, str]
+
 
 def services_of(request: Request) -> Services:
     """Return the running service's parts."""
@@ -28,27 +30,31 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def _from_basic(encoded: str) -> tuple[str, str] | None:
-    """RFC 6749 §2.3.1: both parts are form-encoded inside Basic (RFC 7617)."""
+def _from_basic(encoded: str) -> tuple[_Credentials, ...]:
+    """RFC 6749 §2.3.1 form-encodes both parts inside Basic; most programs, curl among them, do not."""
     try:
         name, colon, secret = b64decode(encoded, validate=True).decode().partition(":")
     except (Base64Error, UnicodeDecodeError, ValueError):
-        return None
-    return (unquote_plus(name), unquote_plus(secret)) if colon else None
+        return ()
+    if not colon:
+        return ()
+    plain, decoded = (name, secret), (unquote_plus(name), unquote_plus(secret))
+    return (decoded,) if plain == decoded else (decoded, plain)
 
 
-def _from_header(header: str) -> tuple[str, str] | None:
+def _from_header(header: str) -> tuple[_Credentials, ...]:
     scheme, _, credentials = header.partition(" ")
     credentials = credentials.strip()
     if scheme.lower() == "basic":
         return _from_basic(credentials)
     if scheme.lower() == "bearer" and credentials.startswith(_BEARER_PREFIX):
         name, dot, secret = credentials.removeprefix(_BEARER_PREFIX).partition(".")
-        return (name, secret) if dot else None
-    return None
+        return ((name, secret),) if dot else ()
+    return ()
 
 
-def _credentials(request: Request, form: Mapping[str, str] | None) -> tuple[str, str] | None:
+def _credentials(request: Request, form: Mapping[str, str] | None) -> tuple[_Credentials, ...]:
+    """Return what the request may mean to authenticate by; none, one, or two readings of Basic."""
     header = request.headers.get("authorization")
     in_form = form is not None and "client_secret" in form
     if header is not None and in_form:
@@ -56,8 +62,8 @@ def _credentials(request: Request, form: Mapping[str, str] | None) -> tuple[str,
     if header is not None:
         return _from_header(header)
     if form is not None and in_form and "client_id" in form:
-        return form["client_id"], form["client_secret"]
-    return None
+        return ((form["client_id"], form["client_secret"]),)
+    return ()
 
 
 def _refused(form: Mapping[str, str] | None) -> Problem:
@@ -82,13 +88,11 @@ async def caller_of(request: Request, form: Mapping[str, str] | None = None) -> 
 
     ``form`` is given on OAuth routes only, where the caller may name itself in it.
     """
-    credentials = _credentials(request, form)
-    if credentials is None:
-        raise _refused(form)
-    caller = await services_of(request).callers.authenticate(*credentials)
-    if caller is None:
-        raise _refused(form)
-    return caller
+    for name, secret in _credentials(request, form):
+        caller = await services_of(request).callers.authenticate(name, secret)
+        if caller is not None:
+            return caller
+    raise _refused(form)
 
 
 async def acting(request: Request, scope: str, form: Mapping[str, str] | None = None) -> Actor:

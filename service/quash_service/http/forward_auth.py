@@ -4,6 +4,7 @@ Every ``X-Auth-*`` header is always sent, empty if there is nothing to say, so t
 copies them overwrites whatever the end user sent under that name.
 """
 
+from re import compile as pattern
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from .problems import Problem, answer
 
 _QUERY = frozenset({"check", "max_age", "acr", "scope", "audience"})
 _MAX_AGE_DIGITS = 10
+_WORDS = pattern(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 
 
 async def forward_auth(request: Request) -> Response:
@@ -60,6 +62,10 @@ def _ask(request: Request, leeway_s: int) -> Ask:
     # Whatever check is asked for, this service has the state at hand and looks.
     if query.get("check", "live") not in {"offline", "cached", "live"}:
         raise Problem("invalid_parameter", "check: must be offline, cached or live")
+    # Both return in the challenge, which is a header.
+    for name in ("acr", "scope"):
+        if _WORDS.fullmatch(query.get(name, "")) is None:
+            raise Problem("invalid_parameter", f"{name}: must be printable ASCII (RFC 6749 §3.3)")
     max_age = query.get("max_age")
     if max_age is not None and not (max_age.isascii() and max_age.isdigit() and len(max_age) <= _MAX_AGE_DIGITS):
         raise Problem("invalid_parameter", "max_age: must be a number of seconds")

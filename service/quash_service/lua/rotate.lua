@@ -34,8 +34,12 @@ if (presented == s.generation and secret ~= s.secret)
 end
 
 local granted = session_scope ~= '' and string.sub(session_scope, 2) or fields.scope or ''
-for word in string.gmatch(scope, '%S+') do
-  if not string.find(' ' .. granted .. ' ', ' ' .. word .. ' ', 1, true) then return {'scope'} end
+-- Asked only of a token that is good: what a stolen one asks for must not hide that it was stolen.
+local function exceeds()
+  for word in string.gmatch(scope, '%S+') do
+    if not string.find(' ' .. granted .. ' ', ' ' .. word .. ' ', 1, true) then return true end
+  end
+  return false
 end
 
 local same_agent = (fields.agent or '') == agent
@@ -75,18 +79,21 @@ local function advance()
 end
 
 if presented == s.generation then
+  if exceeds() then return {'scope'} end
   advance()
   return session_reply('rotated', s, fields)
 end
 if presented == s.generation - 1 then
   if fields.op == op then return session_reply('rotated', s, fields) end
   if not (same_agent and within(tonumber(grace))) then return reused() end
+  if exceeds() then return {'scope'} end
   quietly('retried', {'sid', sid, 'ip', ip, 'agent', agent})
   return session_reply('retried', s, fields)
 end
 if presented > s.generation and presented <= s.generation + 8 and same_agent then
   local rewritten = tonumber(redis.call('HGET', g, 'rewritten') or nil)
   if rewritten and now - rewritten <= tonumber(idle) then
+    if exceeds() then return {'scope'} end
     local stored = int(s.generation)
     advance()
     feed('h' .. sid .. string.sub(pack48(s.generation), 3))

@@ -12,7 +12,7 @@ from .signer import Signer
 
 REGISTERED = frozenset(
     {
-        *("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "ver", "auth_time", "acr", "amr", "scope"),
+        *("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "ver", "auth_time", "acr", "amr", "scope", "scp"),
         *("client_id", "typ", "cnf", "act", "azp", "nonce", "at_hash", "events"),
     }
 )
@@ -83,9 +83,10 @@ class Minter:
         granted = fields.get("scope", "") if scope is None else scope
         if granted:
             payload["scope"] = granted
-        if "acr" in fields:
+        # A fresh authentication that stated none leaves them empty.
+        if fields.get("acr"):
             payload["acr"] = fields["acr"]
-        if "amr" in fields:
+        if fields.get("amr"):
             payload["amr"] = fields["amr"].split(" ")
         if "auth_time" in fields:
             payload["auth_time"] = int(fields["auth_time"])
