@@ -73,8 +73,16 @@ class RunningServer:
 
     def stop(self) -> int:
         """End it in good order (SIGTERM) and return its exit code."""
+        self.terminate()
+        return self.wait()
+
+    def terminate(self) -> None:
+        """Send SIGTERM and do not wait."""
         if self._child.poll() is None:
             self._child.terminate()
+
+    def wait(self) -> int:
+        """Wait for the end and return the exit code."""
         return self._child.wait(timeout=READY_S)
 
     def kill(self) -> None:

@@ -3,7 +3,6 @@
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
@@ -53,7 +52,7 @@ def _serve(settings: Settings, *, memory: bool) -> None:
 
 
 def _warn_of_argv(redis_url: str | None) -> None:
-    if redis_url and urlsplit(redis_url).password:
+    if redis_url and "@" in redis_url:
         get_logger().warning(
             "password_on_command_line", effect="every user of this machine can read it", mend="set QUASH_REDIS_URL"
         )

@@ -56,6 +56,12 @@ class _Workers(Multiprocess):
         if all(one.wait_until_ready(WORKER_START_S) for one in self.processes):
             log.info("ready", url=self._url, workers=len(self.processes))
 
+    def terminate_all(self) -> None:
+        """Let the workers drain; this process's copy of the socket would go on taking connections for nobody."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
     def keep_subprocess_alive(self) -> None:
         """Replace workers that died."""
         before = [one.pid for one in self.processes]
