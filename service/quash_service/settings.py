@@ -3,23 +3,36 @@
 A wrong value stops the start with its name and what it must be, and never shows a secret.
 """
 
+import os
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, Self
+from re import compile as pattern
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
 )
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from quash.policy import MAX_LEEWAY_S
 
-from .config import IssuerConfig
-from .engine import Durability
+from .config import ConfigRefused, IssuerConfig, Whole, read_config
+from .engine import Durability, parse_durability
 
+PREFIX = "QUASH_"
+DEFAULT_FILE = "quash.toml"
 SigningAlgorithm = Literal["ES256", "RS256", "EdDSA"]
+
+# Names that Kubernetes gives to every container beside a Service called quash or quash-….
+_SERVICE_LINK = pattern(r"QUASH_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)")
+_NO_SETTING = ("QUASH_TEST_",)
 
 
 class SettingsRefused(Exception):
@@ -34,36 +47,48 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(None, description="The engine; the embedded one when unset.")
     data_dir: Path = Field(Path("quash-data"), description="Where the embedded engine, keys and secrets live.")
-    config: Path = Field(Path("quash.toml"), description="The file with tables, if it exists.")
+    config: Path = Field(
+        Path(DEFAULT_FILE), description="The file with settings and tables; the default may be absent."
+    )
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(8400, ge=0, le=65535, description="The port to listen on.")
-    workers: int = Field(1, ge=1, le=256, description="Worker processes.")
+    port: Whole = Field(8400, ge=0, le=65535, description="The port to listen on.")
+    workers: Whole = Field(1, ge=1, le=256, description="Worker processes.")
     tls_cert: Path | None = Field(None, description="Certificate chain (PEM) for https.")
     tls_key: Path | None = Field(None, description="Private key (PEM) for https.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     admin_secret: SecretStr | None = Field(
         None, min_length=32, description="Secret of the caller `admin`, at least 32 characters."
     )
-    issuer: str = Field("http://127.0.0.1:8400", min_length=1, max_length=255, description="Our own `iss`.")
+    issuer: str = Field(
+        "http://127.0.0.1:8400",
+        max_length=255,
+        pattern="^[!-~]+$",
+        description="Our own `iss`: the URL of this service.",
+    )
     audience: str | None = Field(
-        None, min_length=1, max_length=255, description="Default `aud`; the issuer when unset."
+        None,
+        max_length=255,
+        pattern=r"^[^\s\p{Cc}]+( [^\s\p{Cc}]+)*$",
+        description="Default `aud`, several with a space between them; the issuer when unset.",
     )
     mint: bool = Field(default=True, description="Whether access tokens are minted here.")
     algorithm: SigningAlgorithm = Field("ES256", description="What new signing keys sign with.")
     keys_dir: Path | None = Field(None, description="Keys and refresh secrets; `keys` in the data dir when unset.")
-    access_ttl_s: int = Field(600, ge=1, description="Life of an access token.")
-    idle_ttl_s: int = Field(30 * 86400, ge=1, description="A session ends when not refreshed for so long.")
-    absolute_ttl_s: int = Field(90 * 86400, ge=1, description="A session ends so long after its opening.")
-    grace_s: int = Field(30, ge=0, le=300, description="How long a refresh may be retried.")
-    max_sessions: int = Field(50, ge=1, le=400, description="Live sessions per user; the least recently used goes.")
-    opens_per_minute: int = Field(60, ge=1, description="Sessions that one user may open within a minute.")
-    max_access_ttl_s: int = Field(3600, ge=1, le=86400, description="Longest exp - iat that is accepted.")
-    leeway_s: int = Field(0, ge=0, le=MAX_LEEWAY_S, description="Leeway when judging exp, nbf and iat.")
-    durability: Durability = Field(Durability.FSYNC, description="What an acknowledged write survives.")
-    trust_tokens_since: int | None = Field(
-        None, ge=0, description="Epoch seconds: accept tokens issued since, when a state is born."
+    access_ttl_s: Whole = Field(600, ge=1, description="Life of an access token.")
+    idle_ttl_s: Whole = Field(30 * 86400, ge=1, description="A session ends when not refreshed for so long.")
+    absolute_ttl_s: Whole = Field(90 * 86400, ge=1, description="A session ends so long after its opening.")
+    grace_s: Whole = Field(30, ge=0, le=300, description="How long a refresh may be retried.")
+    max_sessions: Whole = Field(50, ge=1, le=400, description="Live sessions per user; the least recently used goes.")
+    opens_per_minute: Whole = Field(60, ge=1, description="Sessions that one user may open within a minute.")
+    max_access_ttl_s: Whole = Field(3600, ge=1, le=86400, description="Longest exp - iat that is accepted.")
+    leeway_s: Whole = Field(0, ge=0, le=MAX_LEEWAY_S, description="Leeway when judging exp, nbf and iat.")
+    durability: Annotated[Durability, BeforeValidator(lambda value: parse_durability(str(value)))] = Field(
+        Durability.FSYNC, description="What an acknowledged write survives."
     )
-    audit_days: int = Field(30, ge=1, description="How long audit entries are kept.")
+    trust_tokens_since: Whole | None = Field(
+        None, ge=0, le=9_999_999_999, description="Epoch seconds: accept tokens issued since, when a state is born."
+    )
+    audit_days: Whole = Field(30, ge=1, description="How long audit entries are kept.")
     issuers: tuple[IssuerConfig, ...] = Field((), description="Foreign issuers (`[[issuers]]` in quash.toml).")
 
     @classmethod
@@ -77,8 +102,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put flags first, then the environment, then the file that either of them names."""
         del dotenv_settings, file_secret_settings
-        named = {**env_settings(), **init_settings()}.get("config", "quash.toml")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(named))
+        named = _named_file(init_settings())
+        file = read_config(Path(named or DEFAULT_FILE), required=named is not None)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, file)
 
     @field_validator("tls_key")
     @classmethod
@@ -112,13 +138,82 @@ class Settings(BaseSettings):
 
 
 def load_settings(**flags: object) -> Settings:
-    """Return the settings; ``flags`` are those that were given. Raises ``SettingsRefused``."""
+    """Return the settings; ``flags`` are those that were given. Raises ``SettingsRefused``.
+
+    A ``QUASH_…`` variable that is no setting is refused: it is one that somebody mistyped.
+    """
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    unknown = list(_unknown(_environment()))
+    if unknown:
+        raise SettingsRefused("\n".join(unknown))
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+        return Settings(**given)
+    except ConfigRefused as error:
+        raise SettingsRefused(str(error)) from None
     except ValidationError as error:
-        lines = (_explain(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors())
-        raise SettingsRefused("\n".join(lines)) from None
+        raise SettingsRefused("\n".join(_explain(one, given) for one in error.errors(include_input=False))) from None
 
 
-def _explain(name: str, message: str) -> str:
-    return f"QUASH_{name.upper()}: {message}" if name else message.removeprefix("Value error, ")
+def _environment() -> dict[str, str]:
+    """Return the variables of ours that are not empty; letter case does not matter to pydantic-settings."""
+    ours = ((name.upper(), value) for name, value in os.environ.items() if value)
+    return {name: value for name, value in ours if name.startswith(PREFIX)}
+
+
+def _named_file(given: Mapping[str, Any]) -> str | Path | None:
+    return given.get("config") or _environment().get("QUASH_CONFIG")
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterable[str]:
+    known = [name.upper() for name in Settings.model_fields]
+    for variable in environment:
+        name = variable.removeprefix(PREFIX)
+        if name == "ISSUERS":
+            yield f"{variable}: issuers are tables, so they go into {DEFAULT_FILE} as [[issuers]]"
+        elif name not in known and not variable.startswith(_NO_SETTING) and not _SERVICE_LINK.fullmatch(variable):
+            yield f"{variable}: {_no_such(name, known, PREFIX)}"
+
+
+def _no_such(name: str, known: Iterable[str], prefix: str = "") -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return "there is no such setting" + (f"; did you mean {prefix}{near[0]}?" if near else "")
+
+
+_WORDS = {
+    "missing": "is required",
+    "path_type": "must be a path",
+    "string_pattern_mismatch": "must be printable, without control characters and stray spaces",
+    "too_short": "must have at least {min_length} characters",
+}
+
+
+def _explain(error: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """Return one refusal as a sentence: where the value came from, its name, and what it must be."""
+    kind, place = error["type"], error["loc"]
+    message = _message(kind, error)
+    if not place:
+        return message
+    if kind == "extra_forbidden":
+        known = (Settings if len(place) == 1 else IssuerConfig).model_fields
+        message = _no_such(place[-1], known)
+    variable = PREFIX + place[0].upper()
+    value = _environment().get(variable)
+    if variable == "QUASH_PORT" and value is not None and "://" in value:
+        # A Service called quash brings this variable along.
+        message = (
+            "Kubernetes set it, for a Service of that name: set enableServiceLinks to false, or QUASH_PORT yourself"
+        )
+    if value is not None or place[0] in given:
+        return f"{variable}: {message}"
+    return f"{_named_file(given) or DEFAULT_FILE}: {_spoken(place)}: {message}"
+
+
+def _message(kind: str, error: Mapping[str, Any]) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind].format(**error.get("ctx", {}))
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _spoken(place: tuple[str | int, ...]) -> str:
+    """Return a place in the file as a person would count: the first table is number 1."""
+    return " ".join(f"number {part + 1}" if isinstance(part, int) else part for part in place)
