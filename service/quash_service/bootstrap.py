@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from .callers import digest, new_secret
+from .callers import digest, is_digest, new_secret
 from .settings import Settings
 from .tokens.files import locked, write_private
 
@@ -26,15 +26,23 @@ def keep_in_file(settings: Settings) -> Announce:
 def admin_digest(settings: Settings, *, random_bytes: Callable[[int], bytes], announce: Announce) -> str:
     """Return the SHA-256 of the admin's secret: from the environment, or the keys folder, or a new one.
 
-    A new secret is announced once, and only its digest is kept. Raises ``OSError``.
+    A new secret is announced once, and only its digest is kept. Raises ``OSError``, and ``ValueError``
+    for a kept digest that is none.
     """
     if settings.admin_secret is not None:
         return digest(settings.admin_secret.get_secret_value())
     path = settings.keys_folder / ADMIN_DIGEST
     with locked(settings.keys_folder):
         if path.exists():
-            return path.read_text().strip()
+            return _kept(path)
         secret = new_secret(random_bytes)
         announce(secret)
         write_private(path, digest(secret) + "\n")
     return digest(secret)
+
+
+def _kept(path: Path) -> str:
+    text = path.read_bytes().decode("ascii", "replace").strip()
+    if not is_digest(text):
+        raise ValueError(f"{path} is no SHA-256 in hex: set QUASH_ADMIN_SECRET, or remove the file for a new secret")
+    return text

@@ -3,7 +3,7 @@
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from re import compile as pattern
@@ -15,12 +15,17 @@ from redis.exceptions import RedisError
 from quash.keyspace import CALLERS
 from quash.state_redis import unreadable
 
+from .logs import get_logger
+
 SCOPES = ("introspect", "introspect:claims", "revoke", "sessions", "admin")
 ADMIN = "admin"
 MAX_AGE_MS = 5_000
 """How long a removed caller may still be let in, and the state's callers be unreadable."""
 
 _NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_DIGEST = pattern(r"[0-9a-f]{64}")
+
+log = get_logger()
 
 
 def is_caller_name(name: str) -> bool:
@@ -51,10 +56,23 @@ class Caller:
 
     @classmethod
     def from_json(cls, name: str, text: bytes) -> "Caller":
-        """Read a caller as it is stored."""
-        row = json.loads(text)
-        issuers = None if row["issuers"] is None else frozenset(row["issuers"])
-        return cls(name, row["secret"], frozenset(row["scopes"]), issuers)
+        """Read a caller as it is stored. Raises ``ValueError`` for what is no caller."""
+        match json.loads(text):
+            case {"secret": str(secret), "scopes": [*scopes], "issuers": [*_] | None as issuers} if is_digest(secret):
+                return cls(name, secret, _texts(scopes), None if issuers is None else _texts(issuers))
+        raise ValueError("not a caller's record")
+
+
+def _texts(items: list[object]) -> frozenset[str]:
+    texts = frozenset(item for item in items if isinstance(item, str))
+    if len(texts) < len(items):
+        raise ValueError("not a list of different strings")
+    return texts
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether a text is a SHA-256 in hex."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest(secret: str) -> str:
@@ -80,6 +98,7 @@ class CallerBook:
         self._admin = Caller(ADMIN, admin_digest, frozenset({ADMIN}), None)
         self._callers: dict[str, Caller] = {}
         self._read_at: int | None = None
+        self._broken: set[str] = set()
 
     async def authenticate(self, name: str, secret: str) -> Caller | None:
         """Return the caller of this name and secret. An unknown name costs what a known one does."""
@@ -106,10 +125,24 @@ class CallerBook:
         now = self._now_ms()
         if self._read_at is None or not 0 <= now - self._read_at < MAX_AGE_MS:
             stored = await self._call("hgetall", CALLERS)
-            self._callers = {name.decode(): Caller.from_json(name.decode(), text) for name, text in stored.items()}
-            self._callers[ADMIN] = self._admin
+            self._callers = {**self._read(stored), ADMIN: self._admin}
             self._read_at = now
         return self._callers
+
+    def _read(self, stored: Mapping[bytes, bytes]) -> dict[str, Caller]:
+        """Read the records; one that is broken locks out its own caller only, and is said once."""
+        callers: dict[str, Caller] = {}
+        broken: set[str] = set()
+        for raw, text in stored.items():
+            name = raw.decode(errors="replace")
+            try:
+                callers[name] = Caller.from_json(name, text)
+            except ValueError:
+                broken.add(name)
+        for name in sorted(broken - self._broken):
+            log.error("caller_unreadable", caller=name, mend="quash caller remove, then add")
+        self._broken = broken
+        return callers
 
     async def _call(self, command: str, *arguments: str) -> Any:  # noqa: ANN401 - redis-py's answers vary
         self._read_at = None if command != "hgetall" else self._read_at

@@ -33,6 +33,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
 
 
 def get_logger() -> structlog.typing.FilteringBoundLogger:

@@ -57,9 +57,6 @@ class Services:
 
         Raises ``Unavailable`` when the engine does not answer, ``FloorRefused``.
         """
-        self.keyring.refresh()
-        self.judge.reload_keys()
-        self.secrets.refresh()
         pulse = await self.floor.pulse()
         if pulse.born:
             self.metrics.births.inc(pulse.born)
@@ -68,6 +65,11 @@ class Services:
                 log.warning("older_tokens_refused", mend="QUASH_TRUST_TOKENS_SINCE, see docs, if no revocation is lost")
             if self.settings.trust_tokens_since is not None and not pulse.trusted:
                 log.error("trust_tokens_since_ignored", why="it is older than the longest max_access_ttl_s")
+        # Last, so that a broken file of keys leaves the state well kept.
+        self.keyring.refresh()
+        self.judge.reload_keys()
+        if self.secrets.refresh():
+            await self.floor.join()
         return pulse
 
 

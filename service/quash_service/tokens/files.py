@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file (0600) so that a reader sees the old or the new one whole, also after a crash."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace a file (0600) so that a reader sees the old or the new one whole, also after a crash.
+
+    One process at a time: the caller holds the lock. What a crash left half written is overwritten.
+    """
+    fresh = path.with_name(f".{path.name}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w") as file:
+        os.fchmod(handle, 0o600)  # whatever the umask, and whoever made what a crash left
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -38,27 +42,42 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:  # noqa: ANN401 - the caller knows its document
-    """Return a JSON file's document, ``None`` when there is no such file. Raises ``ValueError``."""
+    """Return a JSON file's document, ``None`` when there is no such file.
+
+    Raises ``OSError``, and ``ValueError`` that names the file and shows nothing of it.
+    """
     try:
-        text = path.read_text()
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    return json.loads(text)
+    except (ValueError, RecursionError):
+        raise refused(path, "it is not JSON") from None
+
+
+def refused(path: Path, why: str) -> ValueError:
+    """Return the error for a secret file that cannot be used: its name and what is wrong, never its content."""
+    return ValueError(f"{path} cannot be used: {why}; mend it, or restore it from a backup")
 
 
 class Watched:
-    """Tells when a file was replaced since the last look, at the cost of one ``stat``."""
+    """Follows a file that others replace, at the cost of one ``stat`` a look."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
 
-    def changed(self) -> bool:
-        """Tell whether the file is another one than at the last call."""
+    def follow(self, read: Callable[[], None]) -> bool:
+        """Call ``read`` if the file is another one than that which was read last; tell whether it was.
+
+        What ``read`` raises passes through, and the file counts as unread. An absent file changes nothing.
+        """
         try:
             stat = self._path.stat()
         except FileNotFoundError:
             return False
-        now = (stat.st_ino, stat.st_mtime_ns)
-        before, self._seen = self._seen, now
-        return before != now
+        now = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if now == self._seen:
+            return False
+        read()
+        self._seen = now
+        return True

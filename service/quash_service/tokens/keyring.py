@@ -7,16 +7,18 @@ their tokens are refused with their true reason.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
+from jwt.exceptions import PyJWTError
 
 from quash.keys import Key, key_from_jwk, thumbprint
 
-from .files import Watched, locked, read_json, write_private
+from .files import Watched, locked, read_json, refused, write_private
 from .signer import LocalSigner
 
 _NEW: dict[str, Callable[[], Any]] = {
@@ -65,7 +67,8 @@ class Keyring:
 
     def signer(self) -> LocalSigner:
         """Return the active key's signer; one ``stat`` sees at once that another process promoted a key."""
-        self.refresh()
+        with suppress(OSError, ValueError):  # the heartbeat says what is wrong with the file
+            self.refresh()
         return self._signer
 
     def load(self) -> None:
@@ -73,14 +76,15 @@ class Keyring:
         self._change(lambda stored: stored)
 
     def refresh(self) -> bool:
-        """Load again what another process changed; tell whether there was anything."""
-        if not self._watched.changed():
-            return False
-        self._take(self._read())
-        return True
+        """Load again what another process changed; tell whether there was anything.
+
+        Raises ``OSError``, ``ValueError``; then the keys that were known before stay.
+        """
+        return self._watched.follow(lambda: self._take(self._read()))
 
     def revoke(self, tag: str) -> bool:
         """Mark the key ``tag`` revoked and promote the next one if it was active; tell whether it is ours."""
+        self.refresh()
         if tag not in {key.tag for key in self.keys}:
             return False
         revoked = {str(one.jwk["kid"]) for one in self._stored if self._public(one).tag == tag}
@@ -103,8 +107,9 @@ class Keyring:
             if after != before:
                 rows = [{"state": one.state, "since": one.since, "jwk": one.jwk} for one in after]
                 write_private(self._folder / FILE, json.dumps({"keys": rows}, indent=1))
-        self._watched.changed()
-        self._take(after)
+            self._take(after)
+            # Under the lock, so that no other process's change counts as read.
+            self._watched.follow(lambda: None)
 
     def _complete(self, stored: tuple[StoredKey, ...]) -> tuple[StoredKey, ...]:
         """Promote the next key where none is active, and make a new next one where there is none."""
@@ -120,16 +125,28 @@ class Keyring:
         return stored
 
     def _read(self) -> tuple[StoredKey, ...]:
-        document = read_json(self._folder / FILE)
-        return tuple(StoredKey(**row) for row in document["keys"]) if document else ()
+        path = self._folder / FILE
+        document = read_json(path)
+        if document is None:
+            return ()
+        try:
+            stored = tuple(StoredKey(row["state"], row["since"], row["jwk"]) for row in document["keys"])
+            for one in stored:
+                self._public(one)
+                LocalSigner(one.jwk)
+        except (AttributeError, KeyError, TypeError, ValueError, PyJWTError):
+            raise refused(path, 'it is not {"keys": [{"state", "since", "jwk"}, …]} with private keys') from None
+        return stored
 
     def _take(self, stored: tuple[StoredKey, ...]) -> None:
-        self._stored = stored
-        active = next(one for one in stored if one.state == ACTIVE)
+        active = next((one for one in stored if one.state == ACTIVE), None)
+        if active is None:
+            raise refused(self._folder / FILE, "none of its keys is active")
         self._signer = LocalSigner(active.jwk)
         self.keys = tuple(self._public(one) for one in stored)
         published = [LocalSigner(one.jwk).jwk for one in stored if one.state != REVOKED]
         self.jwks = {"keys": published}
+        self._stored = stored
 
     def _public(self, one: StoredKey) -> Key:
         return key_from_jwk(one.jwk, issuer=self._issuer, algorithms=frozenset({str(one.jwk["alg"])}))

@@ -66,7 +66,8 @@ class Minter:
 
     def _payload(self, session: LiveSession, scope: str | None, now_s: int, exp: int) -> dict[str, object]:
         fields = session.fields
-        payload: dict[str, object] = orjson.loads(fields["claims"]) if "claims" in fields else {}
+        own: dict[str, object] = orjson.loads(fields["claims"]) if "claims" in fields else {}
+        payload = {name: value for name, value in own.items() if name not in REGISTERED}
         audience = fields.get("audience", self._audience).split(" ")
         payload |= {
             "iss": self._issuer,

@@ -9,15 +9,18 @@ import hmac
 import json
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from re import compile as pattern
 
-from .files import Watched, locked, read_json, write_private
+from .files import Watched, locked, read_json, refused, write_private
 
 FILE = "refresh-secrets.json"
 PREFIX = "qrt_"
+_SECRET_BYTES = 32
+_ID = pattern(r"[A-Za-z0-9]")
 _FORM = pattern(r"qrt_([A-Za-z0-9_-]{38})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9])([A-Za-z0-9_-]{43})")
 
 
@@ -50,17 +53,29 @@ class RefreshSecrets:
         """Load the secrets, making the first if there is none. Raises ``OSError``, ``ValueError``."""
         with locked(self._folder):
             if read_json(self._folder / FILE) is None:
-                secret = b64encode(self._random_bytes(32)).decode()
+                secret = b64encode(self._random_bytes(_SECRET_BYTES)).decode()
                 write_private(self._folder / FILE, json.dumps({"secrets": [{"id": "a", "secret": secret}]}))
         self.refresh()
 
     def refresh(self) -> bool:
-        """Load again what another process changed; tell whether there was anything."""
-        if not self._watched.changed():
-            return False
-        rows = read_json(self._folder / FILE)["secrets"]
-        self._secrets = {row["id"]: b64decode(row["secret"]) for row in rows}
-        return True
+        """Load again what another process changed; tell whether there was anything.
+
+        Raises ``OSError``, ``ValueError``; then what was known before stays.
+        """
+        return self._watched.follow(self._read)
+
+    def _read(self) -> None:
+        path = self._folder / FILE
+        document = read_json(path)
+        try:
+            rows = [(str(row["id"]), b64decode(row["secret"], validate=True)) for row in document["secrets"]]
+        except (KeyError, TypeError, ValueError):
+            raise refused(path, 'it is not {"secrets": [{"id", "secret"}, …]}') from None
+        if not rows or len(dict(rows)) < len(rows) or not all(_ID.fullmatch(name) for name, _ in rows):
+            raise refused(path, "each secret needs an id of its own, one letter or digit")
+        if any(len(secret) < _SECRET_BYTES for _, secret in rows):
+            raise refused(path, f"a secret is shorter than {_SECRET_BYTES} bytes")
+        self._secrets = dict(rows)
 
     @property
     def newest(self) -> str:
@@ -83,11 +98,18 @@ class RefreshSecrets:
         if match is None:
             return None
         sid, generation, secret, mac = match.groups()
-        if secret not in self._secrets:
+        if not self._has(secret):
             return UnknownSecret(secret)
         if not hmac.compare_digest(mac, self._mac(sid, generation, secret)):
             return None
         return RefreshToken(sid, int(generation), secret)
+
+    def _has(self, secret: str) -> bool:
+        """Look into the file too: another process may have made the secret a moment ago."""
+        if secret not in self._secrets:
+            with suppress(OSError, ValueError):  # the heartbeat says what is wrong with the file
+                self.refresh()
+        return secret in self._secrets
 
     def _mac(self, sid: str, generation: str, secret: str) -> str:
         mac = hmac.digest(self._secrets[secret], f"quash-rt{sid}{generation}".encode(), "sha256")
