@@ -6,7 +6,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY requirements/build.txt requirements/
 RUN python -m pip install --require-hashes --no-deps --requirement requirements/build.txt
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY client client
 COPY service service
 RUN python -m pip wheel --no-index --no-build-isolation --no-deps --wheel-dir /wheels .
