@@ -63,7 +63,7 @@ def test_arguments_are_bound_by_name_in_the_headers_order() -> None:
 
 def test_a_list_takes_all_the_rest() -> None:
     script = load("join_floor")
-    arguments = dict.fromkeys(script.arguments, "x") | {"names": ["one", b"two", 3]}
+    arguments: dict[str, Argument] = {**dict.fromkeys(script.arguments, "x"), "names": ["one", b"two", 3]}
     assert script.bind({"floor": "k"}, arguments)[-3:] == ["one", b"two", 3]
 
 

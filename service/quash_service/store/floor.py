@@ -43,8 +43,8 @@ _REFUSALS: dict[bytes, tuple[str, str]] = {
 class Pulse:
     """What a heartbeat saw.
 
-    How many partitions were made (again), whether the instant given for trusting older tokens was
-    used for that, and the clock difference in ms.
+    How many partitions were made (again), whether the instant given for trusting older tokens is
+    what judges them everywhere, and the clock difference in ms.
     """
 
     born: int
@@ -118,7 +118,7 @@ class Floor:
             pipe.time()
             pipe.hkeys(FLOOR)
             for part in ALL_PARTITIONS:
-                pipe.hmget(global_key(part), ("born", "r"))
+                pipe.hmget(global_key(part), ("born", "since", "r"))
             (seconds, micros), floor, *partitions = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
@@ -127,8 +127,8 @@ class Floor:
         if not floor:
             await self.join()
         self.known_secrets = frozenset(name[-1:].decode() for name in floor if name.startswith(b"secret:"))
-        lost = [part for part, (born, _) in enumerate(partitions) if born is None]
-        known = merge_revoked([packed for _, packed in partitions if packed])
+        lost = [part for part, (born, *_) in enumerate(partitions) if born is None]
+        known = merge_revoked([packed for *_, packed in partitions if packed])
         born = self._runner.now_ms() // 1000 * 1000
         since = self._since(born)
         for part in lost:
@@ -138,7 +138,8 @@ class Floor:
                 {"g": global_key(part), "f": feed_key(part)},
                 {"born": born, "since": since, "revoked": known},
             )
-        return Pulse(len(lost), since != born, self._clock.offset_ms)
+        in_force = {since for one, since, _ in partitions if one is not None} | ({b"%d" % since} if lost else set())
+        return Pulse(len(lost), self._trust is not None and in_force == {b"%d" % self._trust.since_ms}, self._clock.offset_ms)
 
     def _since(self, born: int) -> int:
         trust = self._trust

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -105,23 +106,24 @@ class Listing:
         )
 
     async def _read_user(self, tag: str) -> tuple[Global, dict[bytes, bytes]]:
-        try:
-            pipe = self._runner.client.pipeline(transaction=False)
-            pipe.hmget(global_key(partition(tag)), ("born", "since", "r"))
-            pipe.hgetall(user_key(tag))
-            (born, since, packed), stored = await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise unreadable(error) from error
+        pipe = self._runner.client.pipeline(transaction=False)
+        pipe.hmget(global_key(partition(tag)), ("born", "since", "r"))
+        pipe.hgetall(user_key(tag))
+        (born, since, packed), stored = await self._execute(pipe)
         if born is None or self._runner.now_ms() < int(born) + 1000:
             raise Unavailable(evidence={"state": "unborn"})
         return Global(int(born), int(since), *unpack_revoked(packed or b"")), stored
 
     async def _read_metadata(self, sids: list[str]) -> list[dict[str, str]]:
+        pipe = self._runner.client.pipeline(transaction=False)
+        for sid in sids:
+            pipe.hgetall(metadata_key(sid))
+        answers = await self._execute(pipe)
+        return [{name.decode(): value.decode() for name, value in answer.items()} for answer in answers]
+
+    async def _execute(self, pipe: Any) -> list[Any]:  # noqa: ANN401 - redis-py's pipelines are untyped
         try:
-            pipe = self._runner.client.pipeline(transaction=False)
-            for sid in sids:
-                pipe.hgetall(metadata_key(sid))
-            answers = await pipe.execute()
+            answers: list[Any] = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
-        return [{name.decode(): value.decode() for name, value in answer.items()} for answer in answers]
+        return answers

@@ -48,10 +48,8 @@ class Script:
 
 def _header(source: str, word: str) -> tuple[str, ...]:
     marker = f"-- {word} "
-    for line in source.splitlines():
-        if line.startswith(marker):
-            return tuple(line[len(marker) :].split())
-    return ()
+    line = next(line for line in source.splitlines() if line.startswith(marker))
+    return tuple(line[len(marker) :].split())
 
 
 def _binding(names: Sequence[str], table: str, offset: int) -> str:
