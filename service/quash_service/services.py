@@ -63,14 +63,19 @@ class Services:
             log.warning("state_born", partitions=pulse.born, older_tokens_trusted=pulse.trusted)
             if self.settings.issuers and not pulse.trusted:
                 log.warning("older_tokens_refused", mend="QUASH_TRUST_TOKENS_SINCE, see docs, if no revocation is lost")
-            if self.settings.trust_tokens_since is not None and not pulse.trusted:
-                log.error("trust_tokens_since_ignored", why="it is older than the longest max_access_ttl_s")
+            self.say_trust(pulse)
         # Last, so that a broken file of keys leaves the state well kept.
         self.keyring.refresh()
         self.judge.reload_keys()
         if self.secrets.refresh():
             await self.floor.join()
         return pulse
+
+    def say_trust(self, pulse: Pulse) -> None:
+        """Say it loudly when the setting for trusting older tokens is not what judges them."""
+        if self.settings.trust_tokens_since is not None and not pulse.trusted:
+            why = "it counts only when a state is born, and only if not older than the longest max_access_ttl_s"
+            log.error("trust_tokens_since_ignored", why=why)
 
 
 def own_issuer(settings: Settings) -> Issuer:
@@ -204,7 +209,9 @@ async def running(
         await _checked(client, settings, in_memory=in_memory)
         services = build(settings, client, clock=clock or Clock(), random_bytes=random_bytes, announce=announce)
         await services.floor.join()
-        await services.pulse()
+        first = await services.pulse()
+        if not first.born:
+            services.say_trust(first)
         while not await services.floor.ready():  # noqa: ASYNC110 - the rest of the second of a birth
             await asyncio.sleep(0.05)
         beat = asyncio.get_running_loop().create_task(_beat(services))

@@ -138,8 +138,9 @@ class Floor:
                 {"g": global_key(part), "f": feed_key(part)},
                 {"born": born, "since": since, "revoked": known},
             )
-        in_force = {since for one, since, _ in partitions if one is not None} | ({b"%d" % since} if lost else set())
-        return Pulse(len(lost), self._trust is not None and in_force == {b"%d" % self._trust.since_ms}, self._clock.offset_ms)
+        in_force = {since if known_since is None else int(known_since) for _, known_since, _ in partitions}
+        trusted = self._trust is not None and in_force == {self._trust.since_ms}
+        return Pulse(len(lost), trusted, self._clock.offset_ms)
 
     def _since(self, born: int) -> int:
         trust = self._trust
