@@ -28,6 +28,7 @@ from .engine import Durability, parse_durability
 
 PREFIX = "QUASH_"
 DEFAULT_FILE = "quash.toml"
+_TEN_YEARS_S = 3650 * 86400
 SigningAlgorithm = Literal["ES256", "RS256", "EdDSA"]
 
 # Names that Kubernetes gives to every container beside a Service called quash or quash-….
@@ -75,11 +76,17 @@ class Settings(BaseSettings):
     algorithm: SigningAlgorithm = Field("ES256", description="What new signing keys sign with.")
     keys_dir: Path | None = Field(None, description="Keys and refresh secrets; `keys` in the data dir when unset.")
     access_ttl_s: Whole = Field(600, ge=1, description="Life of an access token.")
-    idle_ttl_s: Whole = Field(30 * 86400, ge=1, description="A session ends when not refreshed for so long.")
-    absolute_ttl_s: Whole = Field(90 * 86400, ge=1, description="A session ends so long after its opening.")
+    idle_ttl_s: Whole = Field(
+        30 * 86400, ge=1, le=_TEN_YEARS_S, description="A session ends when not refreshed for so long."
+    )
+    absolute_ttl_s: Whole = Field(
+        90 * 86400, ge=1, le=_TEN_YEARS_S, description="A session ends so long after its opening."
+    )
     grace_s: Whole = Field(30, ge=0, le=300, description="How long a refresh may be retried.")
     max_sessions: Whole = Field(50, ge=1, le=400, description="Live sessions per user; the least recently used goes.")
-    opens_per_minute: Whole = Field(60, ge=1, description="Sessions that one user may open within a minute.")
+    opens_per_minute: Whole = Field(
+        60, ge=1, le=100_000, description="Sessions that one user may open within a minute."
+    )
     max_access_ttl_s: Whole = Field(3600, ge=1, le=86400, description="Longest exp - iat that is accepted.")
     leeway_s: Whole = Field(0, ge=0, le=MAX_LEEWAY_S, description="Leeway when judging exp, nbf and iat.")
     durability: Annotated[Durability, BeforeValidator(lambda value: parse_durability(str(value)))] = Field(
@@ -88,7 +95,7 @@ class Settings(BaseSettings):
     trust_tokens_since: Whole | None = Field(
         None, ge=0, le=9_999_999_999, description="Epoch seconds: accept tokens issued since, when a state is born."
     )
-    audit_days: Whole = Field(30, ge=1, description="How long audit entries are kept.")
+    audit_days: Whole = Field(30, ge=1, le=3650, description="How long audit entries are kept.")
     issuers: tuple[IssuerConfig, ...] = Field((), description="Foreign issuers (`[[issuers]]` in quash.toml).")
 
     @classmethod
