@@ -36,7 +36,7 @@ def default(field: FieldInfo) -> str:
         return "required"
     value: Any = field.default
     if value is None:
-        return "–"
+        return "none"
     if isinstance(value, bool):
         return "`true`" if value else "`false`"
     if isinstance(value, frozenset | tuple):
@@ -48,7 +48,7 @@ def allowed(field: FieldInfo) -> str:
     bounds = {type(one).__name__: one for one in field.metadata}
     low, high = getattr(bounds.get("Ge"), "ge", None), getattr(bounds.get("Le"), "le", None)
     if low is not None:
-        return f"{low}–{high}" if high is not None else f"{low} or more"
+        return f"{low} to {high}" if high is not None else f"{low} or more"
     choices = _choices(field.annotation)
     return ", ".join(f"`{one}`" for one in choices)
 

@@ -17,7 +17,8 @@ def configured(content: object, *algorithms: str) -> IssuerConfig:
     path = Path("keys.json")
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return IssuerConfig(issuer="https://auth.example", keys=path, algorithms=frozenset(algorithms or {"ES256"}))
+    table = {"issuer": "https://auth.example", "keys": path, "algorithms": algorithms or ("ES256",)}
+    return IssuerConfig.model_validate(table)
 
 
 def refused(config: IssuerConfig) -> str:

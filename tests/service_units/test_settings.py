@@ -258,7 +258,7 @@ def test_the_longest_life_is_over_all_issuers() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().port = 1  # type: ignore[misc]
+        load_settings().port = 1
 
 
 def test_no_refusal_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
