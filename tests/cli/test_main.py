@@ -22,7 +22,9 @@ def test_the_version_is_the_distribution_s(data_dir: Path) -> None:
     assert done.stdout.startswith("quash 0.")
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["caller"], ["caller", "add"], ["revoke"], ["sessions"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["caller"], ["caller", "add"], ["revoke"], ["sessions"], ["doctor"]]
+)
 def test_every_command_explains_itself_without_touching_anything(data_dir: Path, command: list[str]) -> None:
     done = quash(*command, "--help", data_dir=data_dir)
     assert done.returncode == 0

@@ -14,6 +14,7 @@ from quash_service.engine.files import EngineFiles, is_held
 from quash_service.engine.process import exists
 from tests.cli.commands import is_active, open_session, quash
 from tests.cli.test_serve import begin_request, everything_from, wait_closed
+from tests.engines import spawn_valkey
 from tests.servers import RunningServer, serve
 
 PATIENCE_S = 20.0
@@ -93,6 +94,26 @@ def test_a_dead_worker_is_replaced(pair: RunningServer) -> None:
     pair.wait_ready()
     assert survivor in pair.worker_pids()
     assert len(set(pair.worker_pids()) - {victim}) == 2
+
+
+def test_a_worker_that_dies_while_the_engine_is_away_is_replaced_when_it_is_back(tmp_path: Path) -> None:
+    """Until then the others go on answering that the state is unavailable."""
+    with (
+        spawn_valkey(tmp_path, durable=True) as engine,
+        serve(tmp_path, env={"QUASH_REDIS_URL": engine.url}, workers=2) as server,
+    ):
+        wait_logged(server, '"event": "ready"')
+        engine.kill()
+        victim, survivor = server.worker_pids()
+        os.kill(victim, signal.SIGKILL)
+        wait_logged(server, '"event": "worker_did_not_start"')
+        auth = ("admin", server.admin_secret)
+        assert httpx.post(f"{server.url}/introspect", data={"token": "x"}, auth=auth).status_code == 503
+        engine.restart()
+        wait_logged(server, '"event": "heartbeat_recovered"')
+        server.wait_ready()
+        assert survivor in server.worker_pids()
+        assert server.stop() == 0
 
 
 def test_sigterm_drains_the_workers_then_stops_the_engine(tmp_path: Path) -> None:

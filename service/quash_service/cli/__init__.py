@@ -1,5 +1,6 @@
 """The command ``quash``. Exit codes: 0 done, 1 problem found, 2 usage, 3 state unavailable."""
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -17,6 +18,9 @@ def main() -> None:
             "the server and its commands come with: pip install 'quash[service]'\n"
         )
         raise SystemExit(2)
+    # A directory of somebody else's metrics would be summed into ours; workers get a fresh one of their own.
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        os.environ.pop(name, None)
     from .group import quash
 
     quash.main(prog_name="quash")

@@ -52,6 +52,8 @@ def file_findings(settings: Settings) -> Iterator[Finding]:
 def _private(what: str, path: Path, mode: str) -> Finding:
     try:
         found = path.stat().st_mode
+    except FileNotFoundError:
+        return Finding(Level.OK, what, f"{path} is not there yet: the first start makes it its owner's only")
     except OSError as error:
         return Finding(
             Level.PROBLEM, what, f"{path} cannot be looked at: {error.strerror}", "run this as the service's user"

@@ -13,18 +13,21 @@ from types import FrameType
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from quash_service.bootstrap import admin_digest, make_private
 from quash_service.logs import get_logger
 from quash_service.settings import Settings
 
 from .common import Unreachable, announcer, refusals
+from .findings import Level, file_findings
 from .listen import bind, check_tls, url_of
 from .startup import Startup
 
 DRAIN_S = 10
 """How long requests in flight may take after SIGTERM."""
+KEEP_ALIVE_S = 75
+"""Longer than proxies keep an idle connection (60 s), so that it is never we who close one they just reuse."""
 WORKER_START_S = 30.0
 
 log = get_logger()
@@ -44,17 +47,37 @@ class _OneServer(Server):
 
 
 class _Workers(Multiprocess):
-    """uvicorn's supervisor; says once that all workers are ready, and when it replaced one."""
+    """uvicorn's supervisor. Says once that all workers are ready, and when it replaced one."""
 
     def __init__(self, config: Config, sockets: list[socket.socket], url: str) -> None:
         super().__init__(config, sockets)
         self._url = url
+        self.ready = False
 
     def init_processes(self) -> None:
         """Start all workers and wait for them."""
         super().init_processes()
-        if all(one.wait_until_ready(WORKER_START_S) for one in self.processes):
+        self.ready = all(one.wait_until_ready(WORKER_START_S) for one in self.processes)
+        if self.ready:
             log.info("ready", url=self._url, workers=len(self.processes))
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that died."""
+        before = [one.pid for one in self.processes]
+        if self.ready:
+            self._replace_failed()
+        super().keep_subprocess_alive()
+        for old, new in zip(before, self.processes, strict=True):
+            if old != new.pid:
+                log.error("worker_replaced", died=old, started=new.pid)
+
+    def _replace_failed(self) -> None:
+        """Try again what could not start while the engine was away: uvicorn would end the other workers too."""
+        for at, one in enumerate(self.processes):
+            if one.exitcode == STARTUP_FAILURE:
+                one.join()
+                self.processes[at] = Process(self.config, self.sockets)
+                self.processes[at].start()
 
     def terminate_all(self) -> None:
         """Let the workers drain; this process's copy of the socket would go on taking connections for nobody."""
@@ -62,19 +85,9 @@ class _Workers(Multiprocess):
             listener.close()
         super().terminate_all()
 
-    def keep_subprocess_alive(self) -> None:
-        """Replace workers that died."""
-        before = [one.pid for one in self.processes]
-        super().keep_subprocess_alive()
-        for old, new in zip(before, self.processes, strict=False):
-            if old != new.pid:
-                log.error("worker_replaced", died=old, started=new.pid)
-
 
 def serve_one(settings: Settings, *, in_memory: bool) -> None:
     """Serve from this process until SIGTERM. Raises ``Stop``."""
-    # A directory of somebody else's metrics would be summed into ours.
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     with _listening(settings) as listener:
         from quash_service.app import create_app
 
@@ -83,6 +96,7 @@ def serve_one(settings: Settings, *, in_memory: bool) -> None:
         _absorb_signals()
         try:
             server.run(sockets=[listener])
+            log.info("stopped")
         except SystemExit:
             with refusals():
                 if app.failure is not None:
@@ -104,8 +118,9 @@ def serve_many(settings: Settings) -> None:
         config = _config("quash_service.cli.worker:app", settings, workers=settings.workers)
         supervisor = _Workers(config, [listener], url_of(settings, listener))
         supervisor.run()
-        if any(one.exitcode == STARTUP_FAILURE for one in supervisor.processes):
+        if not supervisor.ready and any(one.exitcode == STARTUP_FAILURE for one in supervisor.processes):
             raise Unreachable("a worker did not start; the log says why")
+    log.info("stopped")
 
 
 @contextmanager
@@ -113,9 +128,17 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
     """Bind, prepare directories and the admin's secret, and turn refusals into sentences."""
     check_tls(settings)
     with bind(settings.host, settings.port) as listener, refusals():
-        make_private(settings.data_dir)
+        for folder in (settings.data_dir, settings.keys_folder):
+            make_private(folder)
+        _warn_of_open_files(settings)
         admin_digest(settings, random_bytes=os.urandom, announce=announcer(settings))
         yield listener
+
+
+def _warn_of_open_files(settings: Settings) -> None:
+    for one in file_findings(settings):
+        if one.level is Level.PROBLEM:
+            log.warning("open_to_others", seen=one.seen, mend=one.mend)
 
 
 def _config(app: ASGIApp | str, settings: Settings, *, workers: int) -> Config:
@@ -134,6 +157,7 @@ def _config(app: ASGIApp | str, settings: Settings, *, workers: int) -> Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
     )
