@@ -1,5 +1,6 @@
--- Rotate a refresh token: the table of the design, in its order. A resend of a rotation (the same
--- `op`) is answered as the rotation was. `session_scope` is empty, or `=` and the session's new scope.
+-- Rotate a refresh token: the table of the design, in its order. A resend (the same `op`) of a
+-- rotation, or of a reuse that ended the session, is answered as the first time. `session_scope` is
+-- empty, or `=` and the session's new scope.
 -- KEYS g f a u m sightings quiet
 -- ARGV sid generation secret newest agent net ip caller admin issuers grace idle op scope session_scope claims
 -- Replies: rotated | retried | healed generation secret version idle_end absolute_end fields.. | reused class | ended cause | absent | junk | scope
@@ -17,6 +18,8 @@ if not s then
   return {'absent'}
 end
 if over then
+  local class = over == 'u' and string.match(redis.call('GET', quiet) or '', '^' .. op .. ' (.+)$')
+  if class then return {'reused', class} end
   quietly('ended', {'sid', sid, 'cause', over, 'ip', ip, 'agent', agent})
   return {'ended', over}
 end
@@ -56,6 +59,7 @@ local function reused()
     class = 'stale_copy'
   end
   kill(sid, s, 'u')
+  redis.call('SET', quiet, op .. ' ' .. class, 'PX', '60000')
   audit('reused', {'sid', sid, 'iss', fields.iss, 'sub', fields.sub, 'cause', 'reuse', 'class', class,
     'generation', generation, 'stored', int(s.generation), 'ip', ip, 'agent', agent,
     'last_ip', fields.ip, 'last_agent', fields.agent, 'last_used', fields.last_used})
