@@ -15,7 +15,7 @@ from quash.keys import KeySet
 from quash.parse import parse
 from quash.policy import Issuer
 from quash.signature import verify_signature
-from quash_service.tokens import keyring
+from quash_service.tokens.files import locked
 from quash_service.tokens.keyring import FILE, Keyring
 from tests.client.minting import b64
 from tests.service_units.processes import at_once
@@ -213,16 +213,16 @@ def test_two_processes_that_revoke_at_once_both_succeed(tmp_path: Path) -> None:
 def test_a_change_right_after_ours_is_not_taken_for_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, there = ring(tmp_path), ring(tmp_path)
     active, waiting = published(here)
-    locked = keyring.locked
+    module = "quash_service.tokens.keyring.locked"
 
     @contextmanager
     def then_another(folder: Path) -> Iterator[None]:
         with locked(folder):
             yield
-        monkeypatch.setattr(keyring, "locked", locked)
+        monkeypatch.setattr(module, locked)
         there.revoke(tag_of(there, waiting))
 
-    monkeypatch.setattr(keyring, "locked", then_another)
+    monkeypatch.setattr(module, then_another)
     here.revoke(tag_of(here, active))
     assert here.signer().kid == there.signer().kid
     assert here.jwks == there.jwks
