@@ -42,6 +42,7 @@ def logged() -> Iterator[io.StringIO]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", written)
         configure("debug")
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # the tests' own client
     yield written
     root.handlers = handlers
     root.setLevel(level)

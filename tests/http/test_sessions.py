@@ -1,0 +1,255 @@
+"""`/sessions`: opening, listing and ending."""
+
+from typing import Any
+
+import pytest
+
+from quash.ids import session_tag, user_tag
+from quash.keyspace import quiet_key
+from tests.http.support import ISSUER, Service, claims_of, fresh, problem, unopened
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MAX_SESSIONS = 3
+OPENS = 10
+
+
+@pytest.fixture(scope="module")
+def options() -> dict[str, Any]:
+    return {"max_sessions": MAX_SESSIONS, "opens_per_minute": OPENS}
+
+
+async def refused(service: Service, **body: object) -> tuple[int, str]:
+    return problem(await service.client.post("/sessions", json={"sub": "nobody", **body}))
+
+
+async def live(service: Service, sub: str) -> list[str]:
+    """Return the ids of a user's live sessions, as listed."""
+    answer = await service.client.get("/sessions", params={"sub": sub})
+    assert answer.status_code == 200
+    return [one["session_id"] for one in answer.json()["sessions"]]
+
+
+async def test_opening_answers_with_all_that_a_login_needs(service: Service) -> None:
+    sub = fresh()
+    session = await service.open(sub)
+    assert set(session) == {
+        *("session_id", "version", "refresh_token", "refresh_expires_in"),
+        *("access_token", "token_type", "expires_in"),
+    }
+    assert session_tag(session["session_id"]) == user_tag(ISSUER, sub)
+    assert session["refresh_token"].startswith(f"qrt_{session['session_id']}.0.")
+    assert (session["version"], session["token_type"], session["expires_in"]) == (0, "Bearer", 600)
+    assert session["refresh_expires_in"] == 30 * 86400
+
+
+async def test_the_access_token_is_an_rfc_9068_one_with_our_claims(service: Service) -> None:
+    sub, login = fresh(), {"acr": "mfa", "amr": ["pwd", "otp"]}
+    body: dict[str, Any] = {"client_id": "shop", "scope": "a b", "audience": "orders", "claims": {"x": 1}, **login}
+    session = await service.open(sub, **body)
+    token = claims_of(session["access_token"])
+    assert len(token.pop("jti")) >= 22
+    assert token == {
+        "iss": ISSUER,
+        "sub": sub,
+        "aud": "orders",
+        "client_id": "shop",
+        "iat": service.now,
+        "exp": service.now + 600,
+        "sid": session["session_id"],
+        "ver": 0,
+        "scope": "a b",
+        "auth_time": service.now,
+        "x": 1,
+        **login,
+    }
+
+
+async def test_without_any_the_audience_is_the_issuer_and_the_client_the_caller(service: Service) -> None:
+    token = claims_of((await service.open())["access_token"])
+    assert (token["aud"], token["client_id"]) == (ISSUER, "admin")
+    assert not {"scope", "acr", "amr"} & set(token)
+
+
+@pytest.mark.parametrize("name", ["iss", "sub", "exp", "jti", "sid", "ver", "scope", "scp", "cnf", "act", "client_id"])
+async def test_claims_must_not_use_registered_names(service: Service, name: str) -> None:
+    assert await refused(service, claims={name: "x"}) == (422, "reserved_claim")
+
+
+async def test_claims_take_4_kib_and_not_a_byte_more(service: Service) -> None:
+    frame = len('{"x":""}')
+    session = await service.open(claims={"x": "y" * (4096 - frame)})
+    assert await service.is_active(session["access_token"])
+    assert await refused(service, claims={"x": "y" * (4097 - frame)}) == (422, "claims_too_large")
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    return {"x": _nested(levels - 1)} if levels > 1 else {"x": 1}
+
+
+@pytest.mark.parametrize("claims", [{"n": 2**53 + 1}, {"n": 1e300}, {"n": 2**70}, _nested(9), [], "x"])
+async def test_claims_that_no_check_would_accept_are_refused_at_the_opening(service: Service, claims: object) -> None:
+    assert await refused(service, claims=claims) == (422, "invalid_body")
+
+
+async def test_claims_as_deep_as_a_check_accepts_are_minted_good(service: Service) -> None:
+    assert await service.is_active((await service.open(claims=_nested(8)))["access_token"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sub": ""},
+        {"sub": "x" * 256},
+        {"sub": "a\u0000b"},
+        {"sub": 7},
+        {"sub": None},
+        {"scope": "a  b"},
+        {"scope": 'a"b'},
+        {"ip": "not an address"},
+        {"ip": "192.0.2.1/24"},
+        {"amr": ["a b"]},
+        {"audience": ["a b"]},
+        {"audience": ["a"] * 17},
+        {"auth_time": "1"},
+        {"auth_time": -1},
+        {"clams": {}},
+    ],
+)
+async def test_a_body_of_another_form_is_422(service: Service, body: dict[str, object]) -> None:
+    assert await refused(service, **body) == (422, "invalid_body")
+
+
+@pytest.mark.parametrize("sub", ["x" * 255, "ü@例え.jp", "👩\u200d🚀", "a b", "a/b?c&d=e", "qrt_", "%00", "a\u00a0b"])
+async def test_any_subject_can_log_in_be_listed_and_be_signed_out(service: Service, sub: str) -> None:
+    session = await service.open(sub)
+    assert (await service.introspect(session["access_token"]))["sub"] == sub
+    assert await live(service, sub) == [session["session_id"]]
+    answer = await service.client.delete("/sessions", params={"sub": sub})
+    assert (answer.json()["sub"], answer.json()["found"]) == (sub, True)
+    assert not await service.is_active(session["access_token"])
+
+
+async def test_an_unknown_issuer_is_422(service: Service) -> None:
+    assert await refused(service, iss="https://stranger.example") == (422, "unknown_issuer")
+
+
+async def test_a_user_opens_so_many_sessions_a_minute_and_others_are_not_touched(service: Service) -> None:
+    sub = fresh()
+    for _ in range(OPENS):
+        await service.open(sub)
+    answer = await service.client.post("/sessions", json={"sub": sub})
+    assert problem(answer) == (429, "too_many_sessions")
+    assert answer.headers["retry-after"] == "60"
+    assert (await service.open())["session_id"]
+
+
+async def test_the_least_recently_used_session_makes_room_for_a_new_one(service: Service) -> None:
+    sub, sessions = fresh(), []
+    for _ in range(MAX_SESSIONS):
+        service.advance(1)
+        sessions.append(await service.open(sub))
+    service.advance(1)
+    await service.refreshed(sessions[0]["refresh_token"])
+    newest = await service.open(sub)
+    used = [newest, sessions[0], sessions[2]]
+    assert sorted(await live(service, sub)) == sorted(one["session_id"] for one in used)
+    assert await service.reason(sessions[1]["access_token"]) == "session_revoked"
+    (entry,) = await service.audited(sessions[1]["session_id"])
+    assert (entry["kind"], entry["cause"]) == ("session_revoked", "evicted")
+
+
+async def test_what_one_user_leaves_in_the_state_is_bounded(service: Service) -> None:
+    sub, bound = fresh(), MAX_SESSIONS + 64
+    sids = []
+    for _ in range(bound + 20):
+        await service.redis.delete(quiet_key(user_tag(ISSUER, sub)))  # the limit is a minute of the engine's own
+        sids.append((await service.open(sub))["session_id"])
+        await service.revoke(session_id=sids[-1])
+    fields = [name.decode() for name in await service.user_fields(sub) if len(name) == 38]
+    assert len(fields) == bound
+    assert set(sids[:19]).isdisjoint(fields)  # the oldest went
+    assert sids[-1] in fields
+
+
+async def test_sessions_are_listed_the_most_recently_used_first(service: Service) -> None:
+    sub = fresh()
+    stated: dict[str, Any] = {
+        "ip": "2001:db8::1",
+        "user_agent": "phone/1",
+        "device": "Ann's phone",
+        "scope": "a",
+        "audience": "x",
+    }
+    first = await service.open(sub, acr="mfa", amr=["pwd"], client_id="shop", **stated)
+    opened_at = service.now
+    service.advance(5)
+    second = await service.open(sub)
+    assert await live(service, sub) == [second["session_id"], first["session_id"]]
+    service.advance(5)
+    await service.refreshed(first["refresh_token"], user_agent="phone/2", ip="2001:db8::2")
+    answer = await service.client.get("/sessions", params={"sub": sub, "iss": ISSUER})
+    found = answer.json()["sessions"][0]
+    assert found == {
+        "session_id": first["session_id"],
+        "iss": ISSUER,
+        "sub": sub,
+        "created_at": opened_at,
+        "last_used_at": service.now,
+        "idle_expires_at": service.now + 30 * 86400,
+        "expires_at": opened_at + 90 * 86400,
+        "version": 0,
+        "caller": "admin",
+        "client_id": "shop",
+        "scope": "a",
+        "acr": "mfa",
+        "ip": "2001:db8::2",
+        "user_agent": "phone/2",
+        "device": "Ann's phone",
+        "amr": ["pwd"],
+        "audience": ["x"],
+        "auth_time": opened_at,
+    }
+    assert (await service.client.get(f"/sessions/{first['session_id']}")).json() == found
+
+
+async def test_ended_sessions_are_not_listed(service: Service) -> None:
+    session = await service.open(sub := fresh())
+    await service.revoke(sub=sub)
+    assert await live(service, sub) == []
+    answer = await service.client.get(f"/sessions/{session['session_id']}")
+    assert problem(answer) == (404, "session_unknown")
+    assert await live(service, fresh()) == []
+
+
+@pytest.mark.parametrize("sid", [unopened("nobody"), "s", "x" * 300, "ü", "%2e%2e"])
+async def test_an_unknown_session_is_404_to_show_and_not_found_to_delete(service: Service, sid: str) -> None:
+    assert problem(await service.client.get(f"/sessions/{sid}")) == (404, "session_unknown")
+    assert problem(await service.client.post(f"/sessions/{sid}/step-up", json={})) == (404, "session_unknown")
+    answer = await service.client.delete(f"/sessions/{sid}")
+    assert (answer.status_code, answer.json()["found"]) == (200, False)
+
+
+async def test_deleting_one_session_ends_it_with_the_cause_stated(service: Service) -> None:
+    for query, cause in (({}, "logout"), ({"cause": "detection"}, "detection")):
+        sid = (await service.open())["session_id"]
+        answer = await service.client.delete(f"/sessions/{sid}", params=query)
+        assert answer.json() == {"revoked": "session", "session_id": sid, "found": True, "at": service.now}
+        assert [entry["cause"] for entry in await service.audited(sid)] == [cause]
+
+
+async def test_deleting_a_users_sessions_revokes_all_of_the_user_but_what_is_kept(service: Service) -> None:
+    kept, other = await service.open(sub := fresh()), await service.open(sub)
+    query = {"sub": sub, "keep": kept["session_id"], "cause": "password_change"}
+    answer = await service.client.delete("/sessions", params=query)
+    assert (answer.json()["revoked"], answer.json()["kept"]) == ("user", [kept["session_id"]])
+    assert await live(service, sub) == [kept["session_id"]]
+    assert not await service.is_active(other["refresh_token"])
+    assert [entry["cause"] for entry in await service.audited(sub)] == ["password_change"]
+
+
+async def test_deleting_sessions_without_saying_whose_is_400(service: Service) -> None:
+    for query in ({}, {"sub": ""}):
+        assert problem(await service.client.delete("/sessions", params=query)) == (400, "invalid_request")
+    answer = await service.client.delete("/sessions", params={"sub": "a", "cause": "because"})
+    assert problem(answer) == (422, "invalid_parameter")
