@@ -120,7 +120,7 @@ def test_sigterm_drains_the_workers_then_stops_the_engine(tmp_path: Path) -> Non
     with serve(tmp_path, env={"TMPDIR": str(tmp_path)}, workers=2) as server:
         wait_logged(server, '"event": "ready"')
         workers = server.worker_pids()
-        assert list(tmp_path.glob("quash-metrics-*"))
+        assert list(tmp_path.glob("quash-workers-*"))
         with begin_request(server) as connection:
             server.terminate()
             wait_closed(server)
@@ -129,14 +129,17 @@ def test_sigterm_drains_the_workers_then_stops_the_engine(tmp_path: Path) -> Non
         assert server.wait() == 0
         assert not any(exists(pid) for pid in workers)
         assert not is_held(EngineFiles.under(server.data_dir).alive_lock)
-        assert not list(tmp_path.glob("quash-metrics-*"))
+        assert not list(tmp_path.glob("quash-workers-*"))
 
 
 def test_workers_leave_with_a_killed_parent_so_that_a_restart_has_the_port(tmp_path: Path) -> None:
-    with serve(tmp_path, workers=2) as server:
+    with serve(tmp_path, env={"TMPDIR": str(tmp_path)}, workers=2) as server:
         opened = open_session(server, "alice")
         server.kill()  # waits for the orphans
+        left = list(tmp_path.glob("quash-workers-*"))
         server.restart()
         assert is_active(server, opened["access_token"])
+        assert [path.exists() for path in left] == [False]
         wait_logged(server, '"event": "ready"')
         assert server.stop() == 0
+        assert not list(tmp_path.glob("quash-workers-*"))

@@ -1,8 +1,6 @@
 """``quash serve``: the service, in this process or in several worker processes under this one."""
 
-import tempfile
 from contextlib import nullcontext
-from pathlib import Path
 
 import click
 
@@ -10,6 +8,7 @@ from quash_service.logs import configure, get_logger
 from quash_service.settings import Settings
 
 from .common import Misused, located, settle
+from .scratch import scratch
 
 
 @click.command()
@@ -38,8 +37,8 @@ def serve(*, memory: bool, **flags: str | None) -> None:
         raise Misused("--memory is one process's memory, so it cannot be shared by several workers: --workers 1")
     # Nothing of a trial stays, unless a place for it was named.
     named = "data_dir" in settings.model_fields_set
-    with nullcontext() if named else tempfile.TemporaryDirectory(prefix="quash-trial-") as place:
-        _serve(settings if place is None else settle({**flags, "data_dir": str(Path(place))}), memory=True)
+    with nullcontext() if named else scratch("quash-trial-") as place:
+        _serve(settings if place is None else settle({**flags, "data_dir": str(place)}), memory=True)
 
 
 def _serve(settings: Settings, *, memory: bool) -> None:

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
@@ -22,6 +21,7 @@ from quash_service.settings import Settings
 from .common import Unreachable, announcer, refusals
 from .findings import Level, file_findings
 from .listen import bind, check_tls, url_of
+from .scratch import scratch
 from .startup import Startup
 
 DRAIN_S = 10
@@ -108,9 +108,7 @@ def serve_many(settings: Settings) -> None:
     """Serve from worker processes until SIGTERM. Raises ``Stop``."""
     with ExitStack() as stack:
         # Files of dead processes are counted too, so the directory has to be new; set before the first import.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="quash-metrics-", ignore_cleanup_errors=True)
-        )
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(stack.enter_context(scratch("quash-workers-")))
         listener = stack.enter_context(_listening(settings))
         _exit_on_signals()
         _hold_engine(settings, stack)
