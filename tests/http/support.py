@@ -27,6 +27,12 @@ STRANGER = "https://stranger.example"
 """An issuer that nobody configured."""
 
 SECRET = "the-secret-of-every-caller-but-the-admin"
+IDENTITY = frozenset(
+    f"x-auth-{name}"
+    for name in ("subject", "issuer", "session", "token-id", "client", "scope", "acr", "auth-time", "expires-at")
+)
+"""The headers by which forward auth says who calls."""
+
 _numbers = count(1)
 
 
