@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,10 @@ def python(code: str, *args: str, cwd: Path, **options: Any) -> "subprocess.Pope
     )  # fmt: skip
 
 
-def at_once(module: str, name: str, *calls: list[str], cwd: Path) -> list[Any]:
+def at_once(module: str, name: str, *calls: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> list[Any]:
     """Call `module.name(*call)` in one process for each call, all at once, and return what they returned."""
     code = _CODE.format(module=module, name=name)
-    children = [python(code, json.dumps(call), cwd=cwd) for call in calls]
+    children = [python(code, json.dumps(call), cwd=cwd, env=env or {}) for call in calls]
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n", child.communicate()[1]
