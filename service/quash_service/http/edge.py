@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -56,12 +56,19 @@ def translate(request: Request, error: Exception) -> Problem:
         case HTTPException(status_code=404):
             return Problem("not_found")
         case HTTPException(status_code=405):
-            return Problem("method_not_allowed", headers=dict(error.headers or {}))
+            return Problem("method_not_allowed", headers={"allow": _allowed(request, error)})
         case HTTPException():
             return Problem("invalid_request")
         case _:
             log.error("internal_error", exc_info=error)
             return Problem("internal_error")
+
+
+def _allowed(request: Request, error: HTTPException) -> str:
+    """RFC 9110 §15.5.6 wants all methods of the resource; the route that refused knows its own only."""
+    own = Headers(error.headers or {}).get("allow", "")
+    listed = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
+    return ", ".join(sorted({*filter(None, own.split(", ")), *(method.upper() for method in listed)}))
 
 
 class Edge:
