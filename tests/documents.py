@@ -25,6 +25,7 @@ from tests.servers import READY_S, clean_environment, end_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "http://127.0.0.1:8400"
+PATIENCE_S = 120.0
 PLACEHOLDER = "the-secret-that-was-shown"
 _FENCE = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = "--- end of block"
@@ -76,6 +77,9 @@ class Shell:
             env=dict(env),
             text=True,
         )
+        # A quotation mark that is never closed would wait for ever.
+        self._guard = threading.Timer(PATIENCE_S, self._bash.kill)
+        self._guard.start()
 
     def run(self, text: str) -> str:
         """Run one block and return what it wrote; fail if its last command failed."""
@@ -97,6 +101,7 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
+        self._guard.cancel()
         self._bash.stdin.close()
         self._bash.wait(timeout=READY_S)
         self._bash.stdout.close()
