@@ -42,7 +42,7 @@ def table(folder: Path, *names: str) -> list[dict[str, Any]]:
     return rows
 
 
-def issued(issuer: str, now_s: int, *, kid: str = "k1", **changes: Any) -> str:
+def issued(issuer: str, now_s: int, *, kid: Any = "k1", **changes: Any) -> str:
     """Return a token that a foreign issuer signed now, for 600 s; a claim set to ``...`` is left out."""
     alg, key = _KEYS[issuer]
     good = {"iss": issuer, "sub": "bob", "iat": now_s, "exp": now_s + 600, "jti": "t-1", **changes}

@@ -251,6 +251,12 @@ async def test_a_token_without_a_version_is_refused_inside_its_issuers_skew_of_a
     assert await service.reason(issued(issuers.NO_JTI, bumped_at + 2, sub=sub)) == "active"
 
 
+async def test_a_kid_may_be_absent_only_where_the_issuer_has_one_key(service: Service) -> None:
+    service.advance(2)
+    assert await service.reason(issued(issuers.NO_JTI, service.now, kid=...)) == "active"
+    assert await service.reason(service.own_token(kid=...)) == "unknown_key"
+
+
 async def test_the_first_rule_that_hits_decides(service: Service) -> None:
     session = await service.open(sub := fresh())
     await service.revoke(token=session["access_token"])

@@ -207,3 +207,13 @@ async def test_more_scope_than_the_session_has_is_refused_and_nothing_is_rotated
     assert (name, oauth_error(answer)) == ("scopeexceeded", (400, "invalid_scope"))
     name, successor = await accepted_as(service, session["refresh_token"], scope="read")
     assert (name, successor.split(".")[1]) == ("rotated", "1")
+
+
+async def test_a_clock_that_went_back_holds_no_grace_open(service: Service) -> None:
+    for back_s, expected in ((2, "retried"), (2.001, "reused")):
+        service.advance(60)
+        session = await service.open()
+        await service.refreshed(session["refresh_token"])
+        service.advance(-back_s)
+        name, _, _ = await outcome(service, session["refresh_token"])
+        assert name == expected
