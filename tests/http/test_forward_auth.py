@@ -6,6 +6,8 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from quash.ids import partition
+from quash.keyspace import global_key
 from tests.http.support import IDENTITY, ISSUER, Service, claims_of, fresh, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -147,3 +149,15 @@ async def test_a_query_that_cannot_be_meant_is_422_and_lets_nobody_in(service: S
     for presented in (token, None):
         answer = await ask(service, presented, **query)
         assert problem(answer) == (422, "invalid_parameter")
+        assert set(identity(answer).values()) == {""}
+
+
+async def test_a_state_that_cannot_be_read_is_503_and_names_nobody(service: Service) -> None:
+    session = await service.open()
+    await service.redis.delete(global_key(partition(session["session_id"])))
+    answer = await ask(service, session["access_token"])
+    assert problem(answer) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert set(identity(answer).values()) == {""}
+    await service.parts.pulse()
+    service.advance(1)

@@ -45,6 +45,8 @@ async def test_introspection_does_not_know_another_issuers_tokens(service: Servi
     session = await service.open()
     for token in (session["access_token"], session["refresh_token"]):
         assert await service.introspect(token, by=limited) == {"active": False}
+        assert await service.is_active(token)  # now its signature is cached
+        assert await service.introspect(token, by=limited) == {"active": False}
     assert (await service.introspect(issued(issuers.ES, service.now), by=limited))["active"]
 
 

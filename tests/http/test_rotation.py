@@ -204,7 +204,7 @@ async def test_a_session_that_nobody_opened_is_absent(service: Service) -> None:
 async def test_more_scope_than_the_session_has_is_refused_and_nothing_is_rotated(service: Service) -> None:
     session = await service.open(scope="read write")
     name, _, answer = await outcome(service, session["refresh_token"], scope="read delete")
-    assert (name, oauth_error(answer)) == ("scopeexceeded", (400, "invalid_scope"))
+    assert (name, oauth_error(answer)) == ("scope_exceeded", (400, "invalid_scope"))
     name, successor = await accepted_as(service, session["refresh_token"], scope="read")
     assert (name, successor.split(".")[1]) == ("rotated", "1")
 

@@ -12,11 +12,13 @@ from starlette.responses import Response
 
 from quash.challenges import bearer_challenge
 from quash.claims import Claims
+from quash.errors import Unavailable
 from quash.policy import Ask
 from quash.reasons import INSUFFICIENT, Reason
 from quash_service.store import Actor
 
 from .callers import services_of
+from .edge import translate
 from .problems import Problem, answer
 
 _QUERY = frozenset({"check", "max_age", "acr", "scope", "audience"})
@@ -26,6 +28,14 @@ _WORDS = pattern(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 
 async def forward_auth(request: Request) -> Response:
     """Judge the bearer token of the request that the proxy holds (RFC 6750 §2.1)."""
+    try:
+        return await _judged(request)
+    except (Problem, Unavailable) as error:
+        problem = translate(request, error)
+        raise Problem(problem.code, problem.detail, headers={**(problem.headers or {}), **_headers(None)}) from error
+
+
+async def _judged(request: Request) -> Response:
     services = services_of(request)
     ask = _ask(request, services.settings.leeway_s)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
