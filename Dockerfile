@@ -28,7 +28,7 @@ EXPOSE 8400
 
 # Liveness only: a state that is away is answered 503 by /readyz, and restarting us would not bring it back.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['QUASH_PORT'] + '/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request; tls = os.environ.get('QUASH_TLS_CERT'); urllib.request.urlopen(('https' if tls else 'http') + '://127.0.0.1:' + os.environ['QUASH_PORT'] + '/healthz', timeout=2, context=ssl._create_unverified_context() if tls else None)"]
 
 STOPSIGNAL SIGTERM
 CMD ["quash", "serve"]

@@ -59,31 +59,40 @@ class RedisState:
         task.add_done_callback(self._ticks.discard)
 
     async def _tick(self, batch: list[tuple[Question, asyncio.Future[State]]]) -> None:
-        states: list[State] | Unavailable
+        states: list[State | Unavailable]
         try:
             async with asyncio.timeout(self._timeout_s):
                 states = await self._read([asked for asked, _ in batch])
         except (RedisError, OSError, TimeoutError) as error:
-            states = unreadable(error)
-        except Unavailable as error:
-            states = error
-        for at, (_, waiting) in enumerate(batch):
+            states = [unreadable(error) for _ in batch]
+        for state, (_, waiting) in zip(states, batch, strict=True):
             if waiting.done():  # its caller hung up
                 continue
-            if isinstance(states, Unavailable):
-                waiting.set_exception(Unavailable(str(states), evidence=states.evidence))
+            if isinstance(state, Unavailable):
+                waiting.set_exception(state)
             else:
-                waiting.set_result(states[at])
+                waiting.set_result(state)
 
-    async def _read(self, asked: list[Question]) -> list[State]:
+    async def _read(self, asked: list[Question]) -> list[State | Unavailable]:
+        """Read the facts of every partition that is asked about, then each question's own fields.
+
+        One read of any `g` would do for revoked keys and issuers, which stand in all of them. But a
+        partition can be lost alone, and only its own `g` knows when it was born again.
+        """
+        partitions = {one.partition for one in asked}
         pipe: Any = self._client.pipeline(transaction=False)
-        pipe.hmget(global_key(asked[0].partition), ("born", "since", "r"))
+        for part in partitions:
+            pipe.hmget(global_key(part), ("born", "since", "r"))
         for one in asked:
             pipe.hmget(one.key, one.fields)
-        shared_fields, *answers = await pipe.execute()
-        shared = self._shared(shared_fields)
+        replies = await pipe.execute()
+        facts = {part: self._shared(fields) for part, fields in zip(partitions, replies, strict=False)}
+        answers = replies[len(partitions) :]
         hits = await self._read_buckets(asked, answers)
-        return [decide(shared, answer, in_bucket=at in hits) for at, answer in enumerate(answers)]
+        return [
+            _unborn() if (shared := facts[one.partition]) is None else decide(shared, answers[at], in_bucket=at in hits)
+            for at, one in enumerate(asked)
+        ]
 
     async def _read_buckets(self, asked: list[Question], answers: list[list[bytes | None]]) -> set[int]:
         now_ms = self._now_ms()
@@ -96,15 +105,21 @@ class RedisState:
         found = await pipe.execute()
         return {at for at, hit in zip(wanted, found, strict=True) if hit}
 
-    def _shared(self, fields: list[bytes | None]) -> Global:
+    def _shared(self, fields: list[bytes | None]) -> Global | None:
         born, since, packed = fields
         # Born is rounded down to its second; nothing is served before that second is over.
         if born is None or since is None or self._now_ms() < int(born) + 1000:
-            raise Unavailable("the state is new or was lost and is being made again; try again shortly")
+            return None
         if packed != self._packed:
             self._revoked = unpack_revoked(packed or b"")
             self._packed = packed
         return Global(int(born), int(since), *self._revoked)
+
+
+def _unborn() -> Unavailable:
+    return Unavailable(
+        "the state is new or was lost and is being made again; try again shortly", evidence={"state": "unborn"}
+    )
 
 
 def unreadable(error: BaseException) -> Unavailable:

@@ -73,7 +73,8 @@ def _store_reborn(claims: Claims, state: State, _: int) -> bool:
     if claims.sid is None:
         return claims.iat * 1000 <= state.shared.since
     if isinstance(state.session, Record):
-        return state.session.opened < state.shared.born
+        # Born is rounded down to its second, and nothing is opened before that second is over.
+        return state.session.opened < state.shared.born + 1000
     return claims.iat * 1000 <= state.shared.born
 
 

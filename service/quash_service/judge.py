@@ -22,6 +22,8 @@ from .store import Actor, session_end
 from .tokens.refresh import RefreshToken
 
 CACHE_SIZE = 10_000
+BACK_MS = 2_000
+"""How far one host's clock may be behind another's, as in the rotate script."""
 _METADATA = ("iss", "sub", "client_id", "caller", "scope", "audience")
 
 
@@ -146,7 +148,8 @@ class Judge:
     def _presentable(self, record: Record, token: RefreshToken) -> bool:
         if token.generation == record.generation:
             return token.secret == record.secret
-        in_grace = self._clock.now_ms() - record.rotated <= self._grace_ms
+        elapsed = self._clock.now_ms() - record.rotated
+        in_grace = -BACK_MS <= elapsed <= self._grace_ms
         return token.generation == record.generation - 1 and token.secret == record.previous_secret and in_grace
 
 

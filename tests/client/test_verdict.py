@@ -50,7 +50,7 @@ def claims(**changes: Any) -> Claims:
     return replace(good, **changes)
 
 
-RECORD = Record(0, VERSION, BORN, BORN, NOW + 1, NOW + 1, "a", "-", 1, "0")
+RECORD = Record(0, VERSION, BORN + 1_000, BORN + 1_000, NOW + 1, NOW + 1, "a", "-", 1, "0")
 STONE = Tombstone(NOW * 2, NOW, Cause.LOGOUT, 1)
 
 
@@ -155,8 +155,8 @@ def test_an_iat_at_or_before_its_issuers_instant_is_revoked(instant: int, reason
 
 
 def test_with_our_sid_the_session_is_judged_by_its_opening_in_ms() -> None:
-    assert judged(claims(iat=BORN // 1000, policy=LONG), state(replace(RECORD, opened=BORN))) is None
-    assert judged(claims(), state(replace(RECORD, opened=BORN - 1))) is Reason.STORE_REBORN
+    assert judged(claims(iat=BORN // 1000, policy=LONG), state(replace(RECORD, opened=BORN + 1_000))) is None
+    assert judged(claims(), state(replace(RECORD, opened=BORN + 999))) is Reason.STORE_REBORN
 
 
 @pytest.mark.parametrize("session", [None, STONE])

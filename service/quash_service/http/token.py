@@ -28,6 +28,7 @@ from .claims import checked_claims, checked_scope
 from .problems import Problem, answer
 
 MAX_AGENT = 256
+_NAMES: dict[type, str] = {ScopeExceeded: "scope_exceeded"}
 log = get_logger()
 
 
@@ -71,7 +72,7 @@ def _address(ip: str) -> tuple[str, str]:
 
 def _live(services: Services, outcome: Rotation) -> LiveSession:
     """Return the live session of an outcome. The caller sees ``invalid_grant`` for all others."""
-    name, detail = type(outcome).__name__.lower(), ""
+    name, detail = _NAMES.get(type(outcome), type(outcome).__name__.lower()), ""
     match outcome:
         case Reused(classified):
             detail = classified

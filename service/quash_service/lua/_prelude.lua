@@ -99,7 +99,8 @@ end
 -- Why a session is over, as a word or a cause letter; nil while it lives.
 local function session_end(s, version, version_cause, tag)
   if s.version < version then return version_cause end
-  if s.opened < g_born then return 'store_reborn' end
+  -- Nothing is opened in the rest of the second of a birth, so what is of that second is older.
+  if s.opened < g_born + 1000 then return 'store_reborn' end
   local instant, cause = global_entry('i' .. tag)
   if instant and s.opened <= instant then return cause end
   if now >= s.idle_end or now >= s.absolute_end then return 'expired' end

@@ -43,7 +43,7 @@ def session_end(record: Record, version: int, cause: str, shared: Global, *, iss
     """
     if record.version < version:
         return cause
-    if record.opened < shared.born:
+    if record.opened < shared.born + 1000:
         return STORE_REBORN
     instant = shared.issuers.get(issuer_tag(iss))
     if instant is not None and record.opened <= instant:
