@@ -126,6 +126,14 @@ async def test_older_tokens_are_trusted_only_at_a_birth_and_only_within_the_long
     assert int(facts[b"since"]) == (now - age if trusted else now)
 
 
+async def test_a_partition_lost_alone_trusts_nothing_older_than_itself(stage: Stage) -> None:
+    trusting = Stage(stage.client, stage.clock, trust=Trust(stage.now() - 1_000, HORIZON))
+    await stage.client.delete(global_key(partition(user_tag(ISSUER, "bob"))))
+    assert not (await trusting.floor.pulse()).trusted
+    facts = await stage.facts()
+    assert facts[b"since"] == facts[b"born"]
+
+
 async def test_a_host_whose_clock_is_off_by_more_than_the_tolerance_writes_nothing(stage: Stage) -> None:
     for offset, good in ((-1_500, True), (1_500, True), (-2_500, False), (2_500, False)):
         runner = Runner(

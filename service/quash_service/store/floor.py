@@ -130,7 +130,8 @@ class Floor:
         lost = [part for part, (born, *_) in enumerate(partitions) if born is None]
         known = merge_revoked([packed for *_, packed in partitions if packed])
         born = self._runner.now_ms() // 1000 * 1000
-        since = self._since(born)
+        # A partition lost alone has forgotten revocations: what adopting a new state trusts does not hold for it.
+        since = self._since(born) if len(lost) == len(partitions) else born
         for part in lost:
             await self._runner.run(
                 "birth",
