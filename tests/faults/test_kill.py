@@ -53,11 +53,11 @@ def one_worker_only(server: RunningServer, dice: random.Random) -> None:
 @pytest.mark.parametrize(
     ("crash", "workers", "rounds"),
     [
-        (everything, 2, 7),
-        (everything, 1, 3),
-        (the_service_only, 1, 3),
-        (the_engine_only, 2, 3),
-        (one_worker_only, 2, 3),
+        (everything, 2, 3),
+        (everything, 1, 7),
+        (the_service_only, 1, 2),
+        (the_engine_only, 2, 2),
+        (one_worker_only, 2, 2),
     ],
 )
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, crash: Crash, workers: int, rounds: int) -> None:

@@ -53,8 +53,8 @@ class Connection:
         self._writer.write(request)
         try:
             await self._writer.drain()
-        except OSError:
-            raise Unanswered from None
+        except OSError as error:
+            raise Unanswered from error
 
     async def begins(self) -> None:
         """Wait for the first byte of an answer that will not be read."""
@@ -69,9 +69,9 @@ class Connection:
             status, headers = _parse_head(head)
             body = await self._reader.readexactly(int(headers.get("content-length", "0")))
         except asyncio.IncompleteReadError as error:
-            raise Unanswered(begun=begun or bool(error.partial)) from None
-        except OSError:
-            raise Unanswered(begun=begun) from None
+            raise Unanswered(begun=begun or bool(error.partial)) from error
+        except OSError as error:
+            raise Unanswered(begun=begun) from error
         self.used_at = time.monotonic()
         return Answer(status, headers, body)
 
@@ -124,8 +124,8 @@ class Wire:
         """Open a connection of one's own. Raises Unanswered."""
         try:
             return Connection(*await asyncio.open_connection(self.host, self.port))
-        except OSError:
-            raise Unanswered(refused=True) from None
+        except OSError as error:
+            raise Unanswered(refused=True) from error
 
     def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
         """Return a request as it is written."""
