@@ -9,6 +9,7 @@ if refused then return refused end
 local s = find(sid, issuers)
 if not s then return {'revoked', '0'} end
 if s.dead then
+  redis.call('HDEL', u, '-') -- revoking works when the engine is full: a script that has written may go on
   redis.call('HSET', u, sid, redis.call('HGET', u, sid))
   return {'revoked', '1'}
 end
