@@ -41,12 +41,13 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self.used_at = time.monotonic()
+        self._used_at = time.monotonic()
+        self._last = False
 
     @property
     def fresh(self) -> bool:
         """Whether it may carry another request."""
-        return not self._reader.at_eof() and time.monotonic() - self.used_at < _IDLE_S
+        return not (self._last or self._reader.at_eof()) and time.monotonic() - self._used_at < _IDLE_S
 
     async def send(self, request: bytes) -> None:
         """Write a request, or a part of one."""
@@ -72,7 +73,8 @@ class Connection:
             raise Unanswered(begun=begun or bool(error.partial)) from error
         except OSError as error:
             raise Unanswered(begun=begun) from error
-        self.used_at = time.monotonic()
+        self._used_at = time.monotonic()
+        self._last = headers.get("connection") == "close"
         return Answer(status, headers, body)
 
     def abort(self) -> None:
