@@ -61,12 +61,6 @@ class _Workers(Multiprocess):
         if self.ready:
             log.info("ready", url=self._url, workers=len(self.processes))
 
-    def terminate_all(self) -> None:
-        """Stop listening here too: whoever connects while the workers drain is refused, not left without an answer."""
-        for listener in self.sockets:
-            listener.close()
-        super().terminate_all()
-
     def keep_subprocess_alive(self) -> None:
         """Replace workers that died."""
         before = [one.pid for one in self.processes]
