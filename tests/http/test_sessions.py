@@ -124,7 +124,9 @@ async def test_ended_sessions_are_not_listed(service: Service) -> None:
     assert await live(service, fresh()) == []
 
 
-@pytest.mark.parametrize("sid", [unopened("nobody"), "s", "x" * 300, "ü", "%2e%2e"], ids=["one", "short", "long", "accent", "dots"])
+@pytest.mark.parametrize(
+    "sid", [unopened("nobody"), "s", "x" * 300, "ü", "%2e%2e"], ids=["one", "short", "long", "accent", "dots"]
+)
 async def test_an_unknown_session_is_404_to_show_and_not_found_to_delete(service: Service, sid: str) -> None:
     assert problem(await service.client.get(f"/sessions/{sid}")) == (404, "session_unknown")
     assert problem(await service.client.post(f"/sessions/{sid}/step-up", json={})) == (404, "session_unknown")
