@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.model.values import NUMBERS, Access, Device, Outcome, Refresh
 
 SLACK_MS = 5_000
+NOWHERE = Device("", "")
 
 
 @dataclass(slots=True)
@@ -23,10 +24,11 @@ class Login:
     used: int
     auth_time: int
     acr: str | None = None
+    scope: str = ""
     generation: int = 0
     secrets: dict[int, str] = field(default_factory=dict)
     rotated: int = 0
-    rotated_by: Device = Device("", "")
+    rotated_by: Device = NOWHERE
     ended: str | None = None
     memory_until: int = 0
     forgettable: bool = False
@@ -87,7 +89,7 @@ class Oracle:
         oldest = min(login.used for login in live)
         return [login for login in live if login.used == oldest]
 
-    def open(self, sid: str, sub: str, *, secret: str, auth_time: int | None, acr: str | None) -> Login:
+    def open(self, sid: str, sub: str, *, secret: str, auth_time: int | None, acr: str | None, scope: str) -> Login:
         """Record a session that was opened now."""
         self._prune(sub)
         login = Login(
@@ -100,6 +102,7 @@ class Oracle:
             used=self.now,
             auth_time=self.now // 1000 if auth_time is None else auth_time,
             acr=acr,
+            scope=scope,
             secrets={0: secret},
         )
         self.logins[sid] = login
@@ -125,20 +128,25 @@ class Oracle:
 
     # --- refreshing
 
-    def refresh(self, token: Refresh, device: Device, newest: str) -> Outcome:
-        """Present a refresh token of good mac; the table of the design, row by row."""
+    def refresh(self, token: Refresh, device: Device, newest: str, scope: str | None) -> Outcome:
+        """Present a refresh token of good mac; the table of the design, row by row.
+
+        ``scope`` is what is asked for; more than the session has is refused before anything changes, but
+        only of a token that is good: it must not hide that one was stolen.
+        """
         login = self.logins[token.sid]
         dead = self.why_dead(login)
         if dead is not None:
             return Outcome("ended", dead)
         if self._forged(login, token):
             return Outcome("junk")
+        exceeds = scope is not None and not set(scope.split()) <= set(login.scope.split())
         if token.generation == login.generation:
-            return self._rotate(login, device, newest)
+            return Outcome("scope_exceeded") if exceeds else self._rotate(login, device, newest)
         elapsed = self.now - login.rotated
         previous = token.generation == login.generation - 1
         if previous and device.agent == login.rotated_by.agent and elapsed <= NUMBERS.grace_s * 1000:
-            return Outcome("retried")
+            return Outcome("scope_exceeded" if exceeds else "retried")
         self.end(login.sid, "reuse")
         return Outcome("reused", self._class_of_reuse(login, token, device, elapsed))
 

@@ -27,7 +27,6 @@ class Refresh:
     generation: int
     secret: str
     raw: str = field(repr=False)
-    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
