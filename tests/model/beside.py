@@ -14,6 +14,8 @@ from tests.model.values import NUMBERS, Access, Refresh
 ISS = "http://127.0.0.1:8400"
 
 picks = st.integers(0, 40)
+ends = st.sampled_from(("grace", "idle", "grace twice", "end"))
+moves = st.sampled_from((0, -1, 1))
 refreshes: Bundle[Refresh] = Bundle("refreshes")
 
 Made = MultipleResults[Refresh]
@@ -61,6 +63,26 @@ class Beside(RuleBasedStateMachine):
         if isinstance(token, Access):
             return self.oracle.access_reason(token)
         return self.oracle.refresh_reason(token)
+
+    # --- time
+
+    def pass_ms(self, ms: int) -> None:
+        """Let time pass on both sides."""
+        self.served.clock.advance(ms)
+        self.oracle.now += ms
+
+    def wait_until(self, instant: int) -> None:
+        """Let time pass to an instant, unless it is over."""
+        self.pass_ms(max(0, instant - self.oracle.now))
+
+    def end_of(self, login: Login, which: str) -> int:
+        """Return an instant at which something in a session ends."""
+        return {
+            "grace": login.rotated + NUMBERS.grace_s * 1000,
+            "grace twice": login.rotated + 2 * NUMBERS.grace_s * 1000,
+            "idle": login.idle_end,
+            "end": login.end,
+        }[which]
 
     # --- reading
 

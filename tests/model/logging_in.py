@@ -1,14 +1,14 @@
-"""Rules: opening, refreshing and stepping up, by users and by thieves."""
+"""Rules: opening sessions and stepping up."""
 
 from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule
 
 from tests.model.beside import Beside, Made, refreshes
-from tests.model.checks import agree, answered, refused, spoiled, stated
-from tests.model.service import SECRETS
+from tests.model.checks import answered, refused, stated
 from tests.model.values import Device, Refresh
 
 SCOPE = "read write"
+HOME = Device("A", "")
 
 devices = st.builds(
     Device,
@@ -22,22 +22,39 @@ versions = st.sampled_from((None, None, "same", "other"))
 class LoggingIn(Beside):
     """What a caller that opens sessions does, and what is presented to it."""
 
+    @rule(target=refreshes, user=st.sampled_from((0, 0, 0, 1)), later=st.sampled_from((1, 0)), lost=st.booleans())
+    def open(self, *, user: int, later: int, lost: bool) -> Made:
+        """Log in, saying nothing of the authentication, so that it is never refused."""
+        self.pass_ms(later)
+        return self.log_in(self.subs[user], lost=lost)
+
     @rule(
         target=refreshes,
-        user=st.sampled_from((0, 1)),
-        agent=st.sampled_from(("", "A")),
+        user=st.sampled_from((0, 0, 0, 1)),
         authenticated=authentications,
         version=versions,
         acr=st.sampled_from((None, "1")),
         lost=st.booleans(),
     )
-    def open(
-        self, *, user: int, agent: str, authenticated: str | None, version: str | None, acr: str | None, lost: bool
+    def open_stating(
+        self, *, user: int, authenticated: str | None, version: str | None, acr: str | None, lost: bool
     ) -> Made:
-        """Log in."""
+        """Log in with an authentication that may be older than the user's last revocation."""
         sub = self.subs[user]
         auth_time, if_version = self._instant(sub, authenticated), self._version(sub, version)
-        body = stated(sub=sub, user_agent=agent, auth_time=auth_time, if_version=if_version, acr=acr, scope=SCOPE)
+        return self.log_in(sub, auth_time=auth_time, if_version=if_version, acr=acr, lost=lost)
+
+    def log_in(
+        self,
+        sub: str,
+        *,
+        auth_time: int | None = None,
+        if_version: int | None = None,
+        acr: str | None = None,
+        lost: bool = False,
+    ) -> Made:
+        """Open a session on both sides."""
+        body = stated(sub=sub, user_agent=HOME.agent, auth_time=auth_time, if_version=if_version, acr=acr, scope=SCOPE)
         answer = self.served.call("POST", "/sessions", lost=lost, json=body)
         if self.oracle.superseded(sub, auth_time, if_version):
             refused(answer, 409, "authentication_superseded")
@@ -45,7 +62,7 @@ class LoggingIn(Beside):
         document = answered(answer, 201)
         self._evict(sub)
         login = self.oracle.open(
-            document["session_id"], sub, secret=self.newest, auth_time=auth_time, acr=acr, scope=SCOPE
+            document["session_id"], sub, HOME, secret=self.newest, auth_time=auth_time, acr=acr, scope=SCOPE
         )
         return self.remembered(login, document)
 
@@ -59,55 +76,6 @@ class LoggingIn(Beside):
             self.oracle.end(gone[0], "evicted")
 
     @rule(
-        target=refreshes,
-        token=refreshes,
-        device=devices,
-        scope=st.sampled_from((None, "read", "all")),
-        lost=st.booleans(),
-    )
-    def refresh(self, *, token: Refresh, device: Device, scope: str | None, lost: bool) -> Made:
-        """Present any refresh token that there ever was."""
-        login, before = self.login(token), self.served.rotations()
-        form = {"grant_type": "refresh_token", "refresh_token": token.raw}
-        form |= {name: str(value) for name, value in stated(user_agent=device.agent, ip=device.ip, scope=scope).items()}
-        answer = self.served.call("POST", "/token", lost=lost, data=form)
-        came_to, counted = self.oracle.refresh(token, device, self.newest, scope), self.counted(before)
-        if not (login.forgettable and counted == {("absent", ""): 1}):
-            agree(counted, {(came_to.name, came_to.detail): 1})
-        if came_to.name in {"rotated", "retried"}:
-            return self.remembered(login, answered(answer), scope)
-        refused(answer, 400, "invalid_scope" if came_to.name == "scope_exceeded" else "invalid_grant")
-        if came_to.name == "reused":
-            audited = self.served.last_audit(token.sid)
-            agree([audited.get(name) for name in ("kind", "class")], ["reused", came_to.detail])
-        return multiple()
-
-    @rule(target=refreshes, token=refreshes, ahead=st.sampled_from((0, 0, 1, 9)), secret=st.sampled_from(SECRETS))
-    def forge(self, *, token: Refresh, ahead: int, secret: str) -> Made:
-        """Make a token that the service never answered with, as whoever holds its secrets can."""
-        generation = token.generation + ahead
-        raw = self.served.refresh_token(token.sid, generation, secret)
-        if any(raw == one.raw for one in self.tokens):
-            return multiple()
-        forged = Refresh(token.sid, generation, secret, raw)
-        self.tokens.append(forged)
-        return multiple(forged)
-
-    @rule(token=refreshes, how=st.sampled_from(("mac", "generation", "zero", "cut")))
-    def present_junk(self, *, token: Refresh, how: str) -> None:
-        """Junk is refused and ends nothing."""
-        before = self.served.rotations()
-        form = {"grant_type": "refresh_token", "refresh_token": spoiled(token.raw, how)}
-        refused(self.served.call("POST", "/token", data=form), 400, "invalid_grant")
-        agree(self.counted(before), {("junk", ""): 1})
-
-    @rule(newest=st.sampled_from(SECRETS))
-    def rotate_secrets(self, *, newest: str) -> None:
-        """An operator makes another secret the newest."""
-        self.newest = newest
-        self.served.use_secret(newest)
-
-    @rule(
         token=refreshes,
         authenticated=authentications,
         version=versions,
@@ -118,11 +86,31 @@ class LoggingIn(Beside):
         self, *, token: Refresh, authenticated: str | None, version: str | None, acr: str | None, lost: bool
     ) -> None:
         """Authenticate again in a session, alive or not."""
-        login = self.login(token)
-        auth_time, if_version = self._instant(login.sub, authenticated), self._version(login.sub, version)
-        body = stated(auth_time=auth_time, if_version=if_version, acr=acr)
-        answer = self.served.call("POST", f"/sessions/{token.sid}/step-up", lost=lost, json=body)
-        code = self.oracle.step_up(token.sid, auth_time=auth_time, if_version=if_version, acr=acr)
+        sub = self.login(token).sub
+        auth_time, if_version = self._instant(sub, authenticated), self._version(sub, version)
+        self._step_up(token.sid, auth_time=auth_time, if_version=if_version, acr=acr, lost=lost)
+
+    @rule(token=refreshes, which=st.sampled_from(("idle", "end")))
+    def step_up_late(self, *, token: Refresh, which: str) -> None:
+        """Authenticate again in the last ms of a session: the access token does not outlive it."""
+        end = self.end_of(self.login(token), which)
+        self.wait_until(end - 1)
+        self._step_up(token.sid)
+        self.every_token_is_judged_alike()
+        self.wait_until(end)
+
+    def _step_up(
+        self,
+        sid: str,
+        *,
+        auth_time: int | None = None,
+        if_version: int | None = None,
+        acr: str | None = None,
+        lost: bool = False,
+    ) -> None:
+        login, body = self.oracle.logins[sid], stated(auth_time=auth_time, if_version=if_version, acr=acr)
+        answer = self.served.call("POST", f"/sessions/{sid}/step-up", lost=lost, json=body)
+        code = self.oracle.step_up(sid, auth_time=auth_time, if_version=if_version, acr=acr)
         if code is None:
             self.remembered(login, answered(answer))
         elif not (login.forgettable and answer.status_code == 404):

@@ -3,11 +3,12 @@
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import MultipleResults, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.model.beside import ISS, Made, picks, refreshes
+from tests.model.beside import ISS, Made, ends, moves, picks, refreshes
 from tests.model.checks import agree, answered, payload
 from tests.model.logging_in import LoggingIn
+from tests.model.presenting import Presenting
 from tests.model.revoking import Revoking
 from tests.model.service import Served
 from tests.model.values import NUMBERS, Access, Refresh
@@ -16,44 +17,28 @@ _GRACE_MS = NUMBERS.grace_s * 1000
 waits = st.sampled_from((1, 999, 1000, *(_GRACE_MS + by for by in (-1, 0, 1)), NUMBERS.access_ttl_s * 1000))
 
 
-class Model(LoggingIn, Revoking):
+class Model(LoggingIn, Presenting, Revoking):
     """All rules together."""
 
     @initialize(target=refreshes)
     def first(self) -> Made:
         """Begin with a session, so that no step is wasted on nothing."""
-        made = self.open(user=0, agent="A", authenticated=None, version=None, acr=None, lost=False)
-        assert isinstance(made, MultipleResults)
-        return made
+        return self.log_in(self.subs[0])
 
     @rule(ms=waits)
     def wait(self, *, ms: int) -> None:
         """Let time pass."""
-        self.served.clock.advance(ms)
-        self.oracle.now += ms
+        self.pass_ms(ms)
 
-    @rule(
-        token=refreshes, which=st.sampled_from(("grace", "grace twice", "idle", "end")), by=st.sampled_from((0, -1, 1))
-    )
+    @rule(token=refreshes, which=ends, by=moves)
     def wait_for_session(self, *, token: Refresh, which: str, by: int) -> None:
-        """Let time pass to the instant before, at or after an end in a session."""
-        login = self.login(token)
-        ends = {
-            "grace": login.rotated + _GRACE_MS,
-            "grace twice": login.rotated + 2 * _GRACE_MS,
-            "idle": login.idle_end,
-            "end": login.end,
-        }
-        self._wait_until(ends[which] + by)
+        """Let time pass to the instant at, before or after an end in a session."""
+        self.wait_until(self.end_of(self.login(token), which) + by)
 
-    @rule(pick=picks, by=st.sampled_from((0, -1, 1)))
+    @rule(pick=picks, by=moves)
     def wait_for_token(self, *, pick: int, by: int) -> None:
-        """Let time pass to the instant before, at or after an access token's expiry."""
-        self._wait_until(self.access(pick).exp * 1000 + by)
-
-    def _wait_until(self, instant: int) -> None:
-        if instant > self.oracle.now:
-            self.wait(ms=instant - self.oracle.now)
+        """Let time pass to the instant at, before or after an access token's expiry."""
+        self.wait_until(self.access(pick).exp * 1000 + by)
 
     @rule(pick=picks)
     def look_at_access(self, *, pick: int) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from tests.model.values import NUMBERS, Access, Device, Outcome, Refresh
 
 SLACK_MS = 5_000
-NOWHERE = Device("", "")
 
 
 @dataclass(slots=True)
@@ -23,12 +22,12 @@ class Login:
     end: int
     used: int
     auth_time: int
+    device: Device
     acr: str | None = None
     scope: str = ""
     generation: int = 0
     secrets: dict[int, str] = field(default_factory=dict)
     rotated: int = 0
-    rotated_by: Device = NOWHERE
     ended: str | None = None
     memory_until: int = 0
     forgettable: bool = False
@@ -89,7 +88,9 @@ class Oracle:
         oldest = min(login.used for login in live)
         return [login for login in live if login.used == oldest]
 
-    def open(self, sid: str, sub: str, *, secret: str, auth_time: int | None, acr: str | None, scope: str) -> Login:
+    def open(
+        self, sid: str, sub: str, device: Device, *, secret: str, auth_time: int | None, acr: str | None, scope: str
+    ) -> Login:
         """Record a session that was opened now."""
         self._prune(sub)
         login = Login(
@@ -101,6 +102,7 @@ class Oracle:
             end=self.now + NUMBERS.absolute_ttl_s * 1000,
             used=self.now,
             auth_time=self.now // 1000 if auth_time is None else auth_time,
+            device=device,
             acr=acr,
             scope=scope,
             secrets={0: secret},
@@ -145,7 +147,7 @@ class Oracle:
             return Outcome("scope_exceeded") if exceeds else self._rotate(login, device, newest)
         elapsed = self.now - login.rotated
         previous = token.generation == login.generation - 1
-        if previous and device.agent == login.rotated_by.agent and elapsed <= NUMBERS.grace_s * 1000:
+        if previous and device.agent == login.device.agent and elapsed <= NUMBERS.grace_s * 1000:
             return Outcome("scope_exceeded" if exceeds else "retried")
         self.end(login.sid, "reuse")
         return Outcome("reused", self._class_of_reuse(login, token, device, elapsed))
@@ -159,13 +161,13 @@ class Oracle:
         login.generation += 1
         login.secrets[login.generation] = newest
         login.rotated = login.used = self.now
-        login.rotated_by = device
+        login.device = device
         login.idle_end = self.now + NUMBERS.idle_ttl_s * 1000
         return Outcome("rotated")
 
     def _class_of_reuse(self, login: Login, token: Refresh, device: Device, elapsed: int) -> str:
-        same_agent = device.agent == login.rotated_by.agent
-        networks = {device.network, login.rotated_by.network} - {""}
+        same_agent = device.agent == login.device.agent
+        networks = {device.network, login.device.network} - {""}
         same_place = same_agent and len(networks) < 2
         if token.generation == login.generation - 1 and same_place:
             return "concurrent_retry" if elapsed <= 2 * NUMBERS.grace_s * 1000 else "lost_response"
