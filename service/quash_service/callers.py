@@ -1,5 +1,6 @@
 """Callers: the programs that may call the API. Names, scopes, issuers, and hashes of their secrets."""
 
+import asyncio
 import hmac
 import json
 from base64 import urlsafe_b64encode
@@ -88,12 +89,14 @@ def new_secret(random_bytes: Callable[[int], bytes]) -> str:
 class CallerBook:
     """The callers on record, cached for at most 5 s.
 
-    Parameters: ``admin_digest`` is what the caller ``admin`` always has, whatever the state says.
+    Parameters: ``admin_digest`` is what the caller ``admin`` always has, whatever the state says,
+    ``timeout_s`` the longest that looking may take, waiting for a free connection included.
     Raises ``Unavailable`` when the callers could not be read: never taken for "unknown".
     """
 
-    def __init__(self, client: Redis, *, now_ms: Callable[[], int], admin_digest: str) -> None:
+    def __init__(self, client: Redis, *, now_ms: Callable[[], int], admin_digest: str, timeout_s: float = 0.5) -> None:
         self._client: Any = client
+        self._timeout_s = timeout_s
         self._now_ms = now_ms
         self._admin = Caller(ADMIN, admin_digest, frozenset({ADMIN}), None)
         self._callers: dict[str, Caller] = {}
@@ -147,6 +150,7 @@ class CallerBook:
     async def _call(self, command: str, *arguments: str) -> Any:  # noqa: ANN401 - redis-py's answers vary
         self._read_at = None if command != "hgetall" else self._read_at
         try:
-            return await getattr(self._client, command)(*arguments)
+            async with asyncio.timeout(self._timeout_s):
+                return await getattr(self._client, command)(*arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error

@@ -1,6 +1,7 @@
 """The engine is silent or dead: the answer is 503 in time, never "active" and never a false "inactive"."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.servers import RunningServer, serve
 
 ANSWER_S = 1.5
 RECOVER_S = 2.0
-SETTINGS = {"QUASH_LOG_LEVEL": "error", "QUASH_DURABILITY": "memory"}
+SETTINGS = {"QUASH_LOG_LEVEL": "info", "QUASH_DURABILITY": "memory"}
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -25,6 +26,9 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningEn
 @pytest.fixture
 def server(tmp_path: Path, engine: RunningEngine) -> Iterator[RunningServer]:
     with serve(tmp_path, env={**SETTINGS, "QUASH_REDIS_URL": engine.url}, workers=2) as running:
+        # /readyz is answered by the first worker; the other one may still be starting.
+        while '"event": "ready"' not in running.logs():
+            time.sleep(0.05)
         yield running
 
 
