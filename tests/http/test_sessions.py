@@ -157,3 +157,20 @@ async def test_deleting_sessions_without_saying_whose_is_400(service: Service) -
         assert problem(await service.client.delete("/sessions", params=query)) == (400, "invalid_request")
     answer = await service.client.delete("/sessions", params={"sub": "a", "cause": "because"})
     assert problem(answer) == (422, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    "query", ["&kepp=x", "&access_only=true", "&issuer=x", "&sub=other", "&cause=logout&cause=admin"]
+)
+async def test_a_mistyped_or_repeated_parameter_ends_nothing(service: Service, query: str) -> None:
+    await service.open(sub := fresh())
+    answer = await service.client.delete(f"/sessions?sub={sub}{query}")
+    assert problem(answer) == (422, "invalid_parameter")
+    assert problem(await service.client.get(f"/sessions?sub={sub}{query}")) == (422, "invalid_parameter")
+    assert len(await live(service, sub)) == 1
+
+
+async def test_claims_that_json_cannot_hold_are_refused(service: Service) -> None:
+    body = b'{"sub": "s", "claims": {"x": NaN}}'
+    answer = await service.client.post("/sessions", content=body, headers={"content-type": "application/json"})
+    assert problem(answer) == (422, "invalid_body")

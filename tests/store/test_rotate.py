@@ -230,7 +230,11 @@ async def test_what_an_end_user_can_repeat_is_audited_once_per_session_and_minut
     for _ in range(5):
         await stage.rotate(sid, 0)
         await stage.rotate("B" * 38, 0)
-    assert [entry["kind"] for entry in await stage.audit()].count("retried") == 1
+    await stage.store.revoke_session(ADMIN, sid, Cause.LOGOUT)
+    for _ in range(5):
+        assert await stage.rotate(sid, 1) == Ended("logout")
+    kinds = [entry["kind"] for entry in await stage.audit()]
+    assert (kinds.count("retried"), kinds.count("ended")) == (1, 1)
 
 
 async def test_a_resent_rotation_is_answered_as_a_rotation(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """What a session may carry: its own claims, scopes, and strings without control characters."""
 
+import json
 from re import compile as pattern
 from typing import Annotated, Any
 
-import orjson
 from pydantic import StringConstraints
 
 from quash.parse import strict_json
@@ -31,8 +31,8 @@ def checked_claims(claims: Any) -> str:  # noqa: ANN401 - whatever JSON the call
     if taken:
         raise Problem("reserved_claim", f"claims must not use registered names: {', '.join(taken)}")
     try:
-        text = orjson.dumps(claims)
-    except (TypeError, orjson.JSONEncodeError):
+        text = json.dumps(claims, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except ValueError:
         raise Problem("invalid_body", "claims hold what JSON cannot") from None
     if len(text) > MAX_CLAIMS:
         raise Problem("claims_too_large")

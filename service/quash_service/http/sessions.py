@@ -30,7 +30,10 @@ async def may_open(request: Request) -> Actor:
 
 
 async def may_revoke(request: Request) -> Actor:
-    """Return the caller of a route that lists and ends sessions."""
+    """Return the caller of a route that lists and ends sessions; only ``keep`` may be repeated."""
+    names = [name for name, _ in request.query_params.multi_items() if name != "keep"]
+    if len(set(names)) != len(names):
+        raise Problem("invalid_parameter", "a parameter is repeated")
     return await acting(request, "revoke")
 
 
@@ -72,6 +75,22 @@ class StepUpBody(_Body):
     amr: list[Name] | None = Field(None, max_length=16)
     auth_time: Seconds | None = None
     if_version: Seconds | None = None
+
+
+class ListQuery(_Body):
+    """Whose sessions. A mistyped name is refused: it must not widen what is asked."""
+
+    sub: Name
+    iss: Name | None = None
+
+
+class DeleteQuery(_Body):
+    """Whose sessions to end, and which of them to keep. A mistyped `keep` must not end them all."""
+
+    sub: str | None = None
+    iss: Name | None = None
+    keep: list[str] = Field([], max_length=MAX_KEEP)
+    cause: Cause = Cause.ADMIN
 
 
 @router.post("/sessions", status_code=201, summary="Open a session")
@@ -141,29 +160,19 @@ def _amr(amr: list[str] | None) -> str:
 
 
 @router.get("/sessions", summary="List a user's live sessions")
-async def list_sessions(
-    services: Running, who: Revoker, sub: Annotated[Name, Query()], iss: Annotated[Name | None, Query()] = None
-) -> Response:
+async def list_sessions(services: Running, who: Revoker, asked: Annotated[ListQuery, Query()]) -> Response:
     """List a user's live sessions, the most recently used first."""
-    views = await services.listing.sessions(who, issuer_of(services, who, iss), sub)
+    views = await services.listing.sessions(who, issuer_of(services, who, asked.iss), asked.sub)
     return answer({"sessions": [document_of(view) for view in views]})
 
 
 @router.delete("/sessions", summary="Revoke all of a user")
-async def delete_sessions(
-    services: Running,
-    who: Revoker,
-    *,
-    sub: str | None = None,
-    iss: Annotated[Name | None, Query()] = None,
-    keep: Annotated[list[str] | None, Query(max_length=MAX_KEEP)] = None,
-    cause: Cause = Cause.ADMIN,
-) -> Response:
+async def delete_sessions(services: Running, who: Revoker, asked: Annotated[DeleteQuery, Query()]) -> Response:
     """Sign the user out everywhere: every token and session but the kept ones' refresh tokens."""
-    if not sub:
+    if not asked.sub:
         raise Problem("invalid_request", "sub is missing: whose sessions?")
-    selector = ByUser(sub=_name(sub), iss=iss, keep=tuple(keep or ()))
-    return answer(await revoked(services, who, selector, cause))
+    selector = ByUser(sub=_name(asked.sub), iss=asked.iss, keep=tuple(asked.keep))
+    return answer(await revoked(services, who, selector, asked.cause))
 
 
 def _name(sub: str) -> str:

@@ -7,11 +7,12 @@
 local refused = refusal()
 if refused then return refused end
 
--- What an end user can repeat is audited once per session and minute; a full engine has no room for
--- that, and the answer is the same.
+-- What an end user can repeat is audited once per kind, session and minute; a full engine has no room
+-- for that, and the answer is the same.
 local function quietly(kind, pairs_list)
-  local first = redis.pcall('SET', quiet, '1', 'NX', 'PX', '60000')
-  if first and first.ok then audit(kind, pairs_list) end
+  local said = redis.call('GET', quiet) or ''
+  if string.find(said, ' ' .. kind, 1, true) then return end
+  if redis.pcall('SET', quiet, said .. ' ' .. kind, 'PX', '60000').ok then audit(kind, pairs_list) end
 end
 
 local s, over, version = find(sid, issuers)
@@ -20,7 +21,7 @@ if not s then
   return {'absent'}
 end
 if over then
-  local class = over == 'u' and string.match(redis.call('GET', quiet) or '', '^' .. op .. ' (.+)$')
+  local class = over == 'u' and string.match(redis.call('GET', quiet) or '', '^' .. op .. ' (%S+)')
   if class then return {'reused', class} end
   quietly('ended', {'sid', sid, 'cause', over, 'ip', ip, 'agent', agent})
   return {'ended', over}
