@@ -48,12 +48,13 @@ class Ledger:
         verdicts = await api.verdicts(tokens)
         wrong = [found for token, found in zip(tokens, verdicts, strict=True) if found not in self.dead[token]]
         assert not wrong, wrong
-        presented = dice.sample([token for token in tokens if token.startswith("qrt_")], 20)
+        refresh = [token for token in tokens if token.startswith("qrt_")]
+        presented = dice.sample(refresh, min(len(refresh), 20))
         assert all(is_dead(answer) for answer in await asyncio.gather(*map(api.refresh, presented)))
         logins = list(self.alive.values())
         for login, tokens_now in zip(logins, await asyncio.gather(*map(_again(api), logins)), strict=True):
             login.keep(tokens_now)
-        assert set(await api.verdicts(login.tokens.access for login in logins)) == {"active"}
+        assert set(await api.verdicts(login.tokens.access for login in logins)) <= {"active"}
 
     def thin(self, dice: random.Random) -> None:
         """Forget most of what was verified, so that a long run does not become slow."""

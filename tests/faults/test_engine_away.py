@@ -10,7 +10,7 @@ import pytest
 from tests.engines import RunningEngine, spawn_valkey
 from tests.faults.api import Api, Tokens, sessions_path, talking
 from tests.faults.wire import Answer
-from tests.servers import RunningServer, serve
+from tests.servers import READY_S, RunningServer, serve
 
 ANSWER_S = 1.5
 RECOVER_S = 2.0
@@ -27,7 +27,9 @@ def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunningEn
 def server(tmp_path: Path, engine: RunningEngine) -> Iterator[RunningServer]:
     with serve(tmp_path, env={**SETTINGS, "QUASH_REDIS_URL": engine.url}, workers=2) as running:
         # /readyz is answered by the first worker; the other one may still be starting.
+        deadline = time.monotonic() + READY_S
         while '"event": "ready"' not in running.logs():
+            assert time.monotonic() < deadline
             time.sleep(0.05)
         yield running
 

@@ -86,6 +86,8 @@ async def _kill_and_look(server: RunningServer, crashes: list[Crash], dice: rand
             await living
             await ledger.verify(api, dice)
             ledger.thin(dice)
+    assert ledger.dead
+    assert ledger.alive
 
 
 def _until(happened: Callable[[], bool]) -> None:
