@@ -14,7 +14,7 @@ from .clock import Clock
 from .http import docs, forward_auth, introspect, revoke, sessions, token, wellknown
 from .http.edge import ERROR_HANDLERS, Edge
 from .http.openapi import schema_of
-from .services import running
+from .running import running
 from .settings import Settings
 
 # The hot routes first: they are matched in this order.

@@ -101,6 +101,7 @@ class CallerBook:
         self._admin = Caller(ADMIN, admin_digest, frozenset({ADMIN}), None)
         self._callers: dict[str, Caller] = {}
         self._read_at: int | None = None
+        self._flight: asyncio.Task[None] | None = None
         self._broken: set[str] = set()
 
     async def authenticate(self, name: str, secret: str) -> Caller | None:
@@ -125,12 +126,26 @@ class CallerBook:
         return bool(await self._call("hdel", CALLERS, name))
 
     async def _fresh(self) -> dict[str, Caller]:
-        now = self._now_ms()
-        if self._read_at is None or not 0 <= now - self._read_at < MAX_AGE_MS:
-            stored = await self._call("hgetall", CALLERS)
-            self._callers = {**self._read(stored), ADMIN: self._admin}
-            self._read_at = now
+        if not self._is_fresh():
+            if self._flight is None:  # one reads for all who wait, and fails for all of them at once
+                self._flight = asyncio.get_running_loop().create_task(self._load())
+                self._flight.add_done_callback(self._landed)
+            await asyncio.shield(self._flight)
         return self._callers
+
+    async def _load(self) -> None:
+        now = self._now_ms()
+        stored = await self._call("hgetall", CALLERS)
+        self._callers = {**self._read(stored), ADMIN: self._admin}
+        self._read_at = now
+
+    def _landed(self, flight: "asyncio.Task[None]") -> None:
+        self._flight = None
+        if not flight.cancelled():
+            flight.exception()  # looked at, also when all who waited hung up
+
+    def _is_fresh(self) -> bool:
+        return self._read_at is not None and 0 <= self._now_ms() - self._read_at < MAX_AGE_MS
 
     def _read(self, stored: Mapping[bytes, bytes]) -> dict[str, Caller]:
         """Read the records; one that is broken locks out its own caller only, and is said once."""

@@ -1,15 +1,11 @@
 """Everything wired together: what the HTTP face and the command line work with."""
 
-import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from quash.errors import Unavailable
 from quash.keys import Key
 from quash.policy import OWN_TYPES, Issuer
 from quash.state_redis import RedisState
@@ -17,7 +13,6 @@ from quash.state_redis import RedisState
 from . import bootstrap
 from .callers import CallerBook
 from .clock import Clock
-from .engine import EmbeddedEngine, EngineRefused, Supervisor, check_engine, connect, memory, safe_url
 from .judge import Judge
 from .logs import get_logger
 from .metrics import Metrics
@@ -26,10 +21,6 @@ from .store import Floor, IssuerTable, Limits, Listing, Pulse, Runner, Store, Tr
 from .tokens.keyring import Keyring
 from .tokens.mint import Minter
 from .tokens.refresh import RefreshSecrets
-
-HEARTBEAT_S = 1.0
-PATIENCE_S = 10.0
-"""How long a start waits for an engine that does not answer yet."""
 
 log = get_logger()
 
@@ -188,87 +179,3 @@ def _minter(settings: Settings, keyring: Keyring, clock: Clock, random_bytes: Ca
         now_ms=clock.now_ms,
         random_bytes=random_bytes,
     )
-
-
-@contextlib.asynccontextmanager
-async def running(
-    settings: Settings,
-    *,
-    in_memory: bool = False,
-    clock: Clock | None = None,
-    random_bytes: Callable[[int], bytes] = os.urandom,
-    announce: bootstrap.Announce | None = None,
-) -> AsyncIterator[Services]:
-    """Start or reach the engine, check it, join the state and beat until the end of the block.
-
-    Raises ``EngineRefused`` and ``FloorRefused``, whose messages say how to mend it.
-    """
-    bootstrap.make_private(settings.data_dir)
-    async with contextlib.AsyncExitStack() as stack:
-        client = await _client(settings, stack, in_memory=in_memory)
-        await _checked(client, settings, in_memory=in_memory)
-        services = build(settings, client, clock=clock or Clock(), random_bytes=random_bytes, announce=announce)
-        await services.floor.join()
-        first = await services.pulse()
-        if not first.born:
-            services.say_trust(first)
-        while not await services.floor.ready():  # noqa: ASYNC110 - the rest of the second of a birth
-            await asyncio.sleep(0.05)
-        beat = asyncio.get_running_loop().create_task(_beat(services))
-        try:
-            yield services
-        finally:
-            beat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beat
-
-
-async def _client(settings: Settings, stack: contextlib.AsyncExitStack, *, in_memory: bool) -> Redis:
-    if in_memory:
-        client = memory()
-    elif settings.redis_url is not None:
-        client = connect(settings.redis_url.get_secret_value())
-        log.info("engine", url=safe_url(settings.redis_url.get_secret_value()), durability=settings.durability.value)
-    else:
-        engine = EmbeddedEngine(settings.data_dir, log=lambda line: log.info("engine", line=line))
-        client = connect(await asyncio.to_thread(engine.start))
-        stack.push_async_callback(asyncio.to_thread, engine.stop)
-        supervisor = Supervisor(engine, log=lambda line: log.warning("engine", line=line))
-        supervisor.start()
-        stack.push_async_callback(asyncio.to_thread, supervisor.stop)
-    stack.push_async_callback(client.aclose)
-    return client
-
-
-async def _checked(client: Redis, settings: Settings, *, in_memory: bool) -> None:
-    """Check the engine, waiting for one that does not answer yet."""
-    loop = asyncio.get_running_loop()
-    give_up = loop.time() + PATIENCE_S
-    while True:
-        try:
-            await check_engine(client, settings.durability, memory=in_memory)
-        except (RedisError, OSError) as error:
-            if loop.time() > give_up:
-                message = f"the engine does not answer ({type(error).__name__}): check QUASH_REDIS_URL and that it runs"
-                raise EngineRefused("engine_unreachable", message) from error
-            await asyncio.sleep(0.1)
-        else:
-            return
-
-
-async def _beat(services: Services) -> None:
-    """Beat once a second; a failure is said once, and so is its end."""
-    failing = False
-    while True:
-        await asyncio.sleep(HEARTBEAT_S)
-        try:
-            await services.pulse()
-        except Exception as error:  # noqa: BLE001 - a heart that stops at an error beats no more
-            kind = error.evidence if isinstance(error, Unavailable) else type(error).__name__
-            if not failing:
-                log.error("heartbeat_failed", kind=str(kind), detail=str(error))  # noqa: TRY400 - the kind tells, not the trace
-            failing = True
-        else:
-            if failing:
-                log.info("heartbeat_recovered")
-            failing = False

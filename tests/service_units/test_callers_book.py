@@ -1,5 +1,6 @@
 """The callers on record: who is let in, for how long after a removal, and what a broken record can do."""
 
+import asyncio
 import hmac
 import json
 import os
@@ -250,3 +251,11 @@ def test_a_secret_has_256_random_bits_in_one_word() -> None:
 
 def test_a_repr_shows_no_digest() -> None:
     assert repr(WEB) == "Caller(name='web', scopes=['introspect', 'revoke'])"
+
+
+async def test_one_reads_for_all_who_wait(client: Any, book: CallerBook) -> None:
+    await book.add(WEB)
+    await client.config_resetstat()
+    callers = await asyncio.gather(*(book.authenticate("web", SECRET) for _ in range(50)))
+    assert callers == [WEB] * 50
+    assert (await client.info("commandstats"))["cmdstat_hgetall"]["calls"] == 1

@@ -11,10 +11,11 @@ from structlog.testing import capture_logs
 
 from quash.errors import Unavailable
 from quash.policy import Ask
-from quash_service import services as module
+from quash_service import running as module
 from quash_service.clock import Clock
 from quash_service.engine import connect
-from quash_service.services import Services, limits_of, own_issuer, running
+from quash_service.running import running
+from quash_service.services import Services, limits_of, own_issuer
 from quash_service.settings import Settings, load_settings
 from quash_service.store import Actor
 from tests.client.minting import ISSUER, claims, jwk_of, mint, private_key
@@ -73,11 +74,26 @@ async def test_a_failing_heart_says_so_once_and_once_that_it_recovered(monkeypat
     lost, full = Unavailable(evidence={"engine": "ConnectionError"}), ValueError("x.json cannot be used")
     heart: Any = Heart(None, lost, lost, lost, None, None, full, None, lost)
     with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
-        await module._beat(heart)
+        await module._beat(heart, asyncio.Event())
     failed, recovered = "heartbeat_failed", "heartbeat_recovered"
     assert [entry["event"] for entry in logs] == [failed, recovered, failed, recovered, failed]
     assert "ConnectionError" in logs[0]["kind"]
     assert (logs[2]["kind"], logs[2]["detail"]) == ("ValueError", "x.json cannot be used")
+
+
+async def test_a_heart_stops_when_asked_also_if_its_client_swallows_the_stop_as_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0)
+    stop = asyncio.Event()
+
+    class Swallowing:
+        async def pulse(self) -> None:
+            stop.set()
+            raise TimeoutError
+
+    swallowing: Any = Swallowing()
+    await asyncio.wait_for(module._beat(swallowing, stop), 5)
 
 
 async def test_a_broken_key_file_is_reported_while_the_state_is_kept_whole(client: Any, engine: RunningEngine) -> None:

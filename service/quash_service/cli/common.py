@@ -134,7 +134,7 @@ def problems() -> Iterator[None]:
 
 def act(flags: Mapping[str, str | None], action: "Callable[[Services], Awaitable[Answer]]") -> Answer:
     """Run ``action`` on the services of the state that flags and environment name."""
-    from quash_service.services import running
+    from quash_service.running import running
 
     settings = settle(flags)
     configure("warning")

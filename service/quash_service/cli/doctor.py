@@ -9,7 +9,8 @@ import click
 from quash.errors import Unavailable
 from quash_service.engine import EngineRefused, check_engine
 from quash_service.logs import configure
-from quash_service.services import Services, running
+from quash_service.running import running
+from quash_service.services import Services
 from quash_service.settings import Settings
 from quash_service.store import FloorRefused
 

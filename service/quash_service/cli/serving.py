@@ -190,7 +190,7 @@ def _hold_engine(settings: Settings, stack: ExitStack) -> None:
 
 async def _preflight(settings: Settings) -> None:
     """Refuse once, in the parent, what every worker would refuse; then their start finds all made."""
-    from quash_service.services import running
+    from quash_service.running import running
 
     async with running(settings):
         pass

@@ -12,6 +12,7 @@ from quash_service.clock import Clock
 
 from .runner import IssuerTable, Runner
 
+MAX_ROUND_TRIP_MS = 200
 TAGS_FINGERPRINT = sha256(" ".join(TAGS).encode()).hexdigest()[:16]
 
 
@@ -122,8 +123,7 @@ class Floor:
             (seconds, micros), floor, *partitions = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
-        primary_ms = seconds * 1000 + micros // 1000
-        self._clock.follow(primary_ms, sent_at)
+        self._follow(seconds * 1000 + micros // 1000, sent_at)
         if not floor:
             await self.join()
         self.known_secrets = frozenset(name[-1:].decode() for name in floor if name.startswith(b"secret:"))
@@ -142,6 +142,12 @@ class Floor:
         in_force = {since if known_since is None else int(known_since) for _, known_since, _ in partitions}
         trusted = self._trust is not None and in_force == {self._trust.since_ms}
         return Pulse(len(lost), trusted, self._clock.offset_ms)
+
+    def _follow(self, primary_ms: int, sent_at: int) -> None:
+        """Take over the primary's time, but not from an answer so late that it says little about now."""
+        round_trip_ms = self._clock.host_ms() - sent_at
+        if 0 <= round_trip_ms <= MAX_ROUND_TRIP_MS:
+            self._clock.follow(primary_ms, sent_at + round_trip_ms // 2)
 
     def _since(self, born: int) -> int:
         trust = self._trust
