@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 PYTEST_ARGS ?= -m "not soak" -n $(PYTEST_WORKERS) --dist loadfile --cov
 BENCH_ARGS ?=
 
