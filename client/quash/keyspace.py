@@ -1,11 +1,13 @@
 """Key names, records and the layout of the state: what readers and scripts agree on.
 
 Everything here is frozen: other programs read the same keys. A change of any byte is a new schema.
+What is stored in another form raises ``Unavailable`` (state ``corrupt``): nobody can say what it meant.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .errors import Unavailable
 from .ids import PARTITIONS, partition
 from .reasons import Cause
 
@@ -27,6 +29,8 @@ FEED_CHANNEL = "quash:feed"
 FLOOR = "quash:{0}:floor"
 CALLERS = "quash:{0}:callers"
 JTI_SHARDS = 16
+_MAX_DIGITS = 16
+_REVOKED_BYTES, _RECORD_BYTES, _TOMBSTONE_BYTES = 24, 39, 15
 
 CAUSE_CODES: dict[str, Cause] = {
     "l": Cause.LOGOUT,
@@ -88,6 +92,18 @@ def bucket_key(tag: str, jti16: bytes, exp_s: int) -> str:
     return f"quash:{{{TAGS[partition(tag)]}}}:j:{exp_s // 60}:{shard:x}"
 
 
+def corrupt() -> Unavailable:
+    """Return the ``Unavailable`` for a stored value of another form. It does not repeat the value."""
+    return Unavailable("a record of the state is damaged", evidence={"state": "corrupt"})
+
+
+def read_number(stored: bytes) -> int:
+    """Read a number that is stored in digits. Raises ``Unavailable``."""
+    if not 0 < len(stored) <= _MAX_DIGITS or not stored.isdigit():
+        raise corrupt()
+    return int(stored)
+
+
 class Global(NamedTuple):
     """A partition's ``g`` as a reader needs it. Instants are epoch ms.
 
@@ -103,13 +119,15 @@ class Global(NamedTuple):
 
 def unpack_revoked(packed: bytes) -> tuple[dict[str, int], dict[str, int]]:
     """Return the revoked keys and issuers of a ``g``'s ``r``: 24 bytes each, kind tag instant cause."""
-    keys: dict[str, int] = {}
-    issuers: dict[str, int] = {}
-    for at in range(0, len(packed), 24):
-        target = keys if packed[at] == ord("k") else issuers
-        tag = packed[at + 1 : at + 17].decode("ascii")
-        target[tag] = int.from_bytes(packed[at + 17 : at + 23], "big")
-    return keys, issuers
+    found: dict[int, dict[str, int]] = {ord("k"): {}, ord("i"): {}}
+    if len(packed) % _REVOKED_BYTES:
+        raise corrupt()
+    for at in range(0, len(packed), _REVOKED_BYTES):
+        kind, tag = packed[at], packed[at + 1 : at + 17]
+        if kind not in found or not tag.isascii():
+            raise corrupt()
+        found[kind][tag.decode()] = int.from_bytes(packed[at + 17 : at + 23], "big")
+    return found[ord("k")], found[ord("i")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +159,15 @@ class Tombstone:
 def unpack_session(packed: bytes) -> Record | Tombstone:
     """Read a session field: ``S`` and 38 bytes, or ``T`` and 14 bytes, integers big-endian."""
     number = int.from_bytes
-    if packed[0] == ord("T"):
+    if len(packed) == _TOMBSTONE_BYTES and packed[0] == ord("T") and chr(packed[13]) in CAUSE_CODES:
         return Tombstone(
             until=number(packed[1:7], "big"),
             at=number(packed[7:13], "big"),
             cause=CAUSE_CODES[chr(packed[13])],
             issuer=packed[14],
         )
+    if len(packed) != _RECORD_BYTES or packed[0] != ord("S"):
+        raise corrupt()
     return Record(
         generation=number(packed[1:5], "big"),
         version=number(packed[5:11], "big"),
@@ -166,7 +186,10 @@ def unpack_version(packed: bytes | None) -> tuple[int, Cause]:
     """Read a user's ``v``: the version and a letter for the last bump's cause; absent is 0."""
     if packed is None:
         return 0, Cause.OTHER
-    return int(packed[:-1]), CAUSE_CODES[chr(packed[-1])]
+    cause = CAUSE_CODES.get(chr(packed[-1])) if packed else None
+    if cause is None:
+        raise corrupt()
+    return read_number(packed[:-1]), cause
 
 
 ALL_PARTITIONS = range(PARTITIONS)

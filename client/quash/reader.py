@@ -14,6 +14,7 @@ from .keyspace import (
     Record,
     Tombstone,
     bucket_key,
+    read_number,
     unpack_session,
     unpack_version,
     user_key,
@@ -71,14 +72,19 @@ def session_question(sid: str) -> Question:
 def needs_bucket(asked: Question, answer: list[bytes | None], now_ms: int) -> bool:
     """Tell whether the bucket must be read too: a revoked token of this user may still count."""
     latest = answer[1]
-    if asked.bucket is None or latest is None:
+    if asked.bucket is None or latest is None or not latest.isdigit():  # `decide` refuses what is no number
         return False
     return int(latest) * 1000 + 60_000 >= now_ms - SLACK_MS
 
 
 def decide(shared: Global, answer: list[bytes | None], *, in_bucket: bool) -> State:
-    """Turn the answer to a question into the state that the verdict judges."""
-    version, _, session, single = answer
+    """Turn the answer to a question into the state that the verdict judges.
+
+    Raises ``Unavailable`` for a record of another form.
+    """
+    version, latest, session, single = answer
+    if latest is not None:
+        read_number(latest)
     return State(
         shared=shared,
         version=unpack_version(version)[0],

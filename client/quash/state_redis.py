@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from .errors import Unavailable
-from .keyspace import Global, global_key, unpack_revoked
+from .keyspace import Global, global_key, read_number, unpack_revoked
 from .reader import Question, State, decide, needs_bucket
 
 
@@ -89,10 +89,7 @@ class RedisState:
         facts = {part: self._shared(fields) for part, fields in zip(partitions, replies, strict=False)}
         answers = replies[len(partitions) :]
         hits = await self._read_buckets(asked, answers)
-        return [
-            _unborn() if (shared := facts[one.partition]) is None else decide(shared, answers[at], in_bucket=at in hits)
-            for at, one in enumerate(asked)
-        ]
+        return [_decided(facts[one.partition], answers[at], in_bucket=at in hits) for at, one in enumerate(asked)]
 
     async def _read_buckets(self, asked: list[Question], answers: list[list[bytes | None]]) -> set[int]:
         now_ms = self._now_ms()
@@ -105,15 +102,28 @@ class RedisState:
         found = await pipe.execute()
         return {at for at, hit in zip(wanted, found, strict=True) if hit}
 
-    def _shared(self, fields: list[bytes | None]) -> Global | None:
+    def _shared(self, fields: list[bytes | None]) -> Global | Unavailable:
         born, since, packed = fields
-        # Born is rounded down to its second; nothing is served before that second is over.
-        if born is None or since is None or self._now_ms() < int(born) + 1000:
-            return None
-        if packed != self._packed:
-            self._revoked = unpack_revoked(packed or b"")
-            self._packed = packed
-        return Global(int(born), int(since), *self._revoked)
+        try:
+            # Born is rounded down to its second; nothing is served before that second is over.
+            if born is None or since is None or self._now_ms() < read_number(born) + 1000:
+                return _unborn()
+            if packed != self._packed:
+                self._revoked = unpack_revoked(packed or b"")
+                self._packed = packed
+            return Global(read_number(born), read_number(since), *self._revoked)
+        except Unavailable as error:
+            return error
+
+
+def _decided(shared: Global | Unavailable, answer: list[bytes | None], *, in_bucket: bool) -> State | Unavailable:
+    """Decide one question; a damaged record is that question's alone."""
+    if isinstance(shared, Unavailable):
+        return shared
+    try:
+        return decide(shared, answer, in_bucket=in_bucket)
+    except Unavailable as error:
+        return error
 
 
 def _unborn() -> Unavailable:

@@ -4,10 +4,11 @@ import json
 import tomllib
 from pathlib import Path
 from re import fullmatch
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from quash.jwks_http import refusal_of
 from quash.keys import Key, KeyRefused, keys_from_jwks
 from quash.parse import is_name
 from quash.policy import ALGORITHMS, Issuer
@@ -82,13 +83,18 @@ Name = Annotated[str, AfterValidator(_name)]
 class IssuerConfig(BaseModel):
     """One ``[[issuers]]`` table: somebody else's tokens that can be introspected and revoked here.
 
-    Symmetric keys are allowed in ``keys``, because the file is ours to keep secret.
+    Its keys are published at ``jwks_uri``, or lie in the file ``keys``; symmetric ones only in the
+    file, because that is ours to keep secret.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     issuer: Name = Field(description="The tokens' `iss`.")
-    keys: Path = Field(description="A JWK Set file: public keys, or HMAC secrets that are kept secret.")
+    jwks_uri: str | None = Field(None, description="Where it publishes its keys: https, or http on loopback.")
+    keys: Path | None = Field(
+        None,
+        description="Instead of `jwks_uri`: a JWK Set file of public keys, or of HMAC secrets kept secret.",
+    )
     algorithms: Annotated[frozenset[str], AfterValidator(_known)] = Field(
         frozenset({"RS256", "ES256"}), description="The only algorithms that it may sign with."
     )
@@ -101,6 +107,18 @@ class IssuerConfig(BaseModel):
     embeds: frozenset[Literal["sid", "ver"]] = Field(
         frozenset(), description="Which of our claims it puts into its tokens; listed ones are required."
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.jwks_uri is None) == (self.keys is None):
+            raise ValueError("needs either jwks_uri or keys")
+        if self.jwks_uri is not None:
+            refusal = refusal_of(self.jwks_uri)
+            if refusal is not None:
+                raise ValueError(f"jwks_uri cannot be used: {refusal}")
+            if any(name.startswith("HS") for name in self.algorithms):
+                raise ValueError("HMAC secrets are never published: HS algorithms need keys, not jwks_uri")
+        return self
 
     def policy(self) -> Issuer:
         """Return what is accepted from this issuer."""
@@ -115,7 +133,12 @@ class IssuerConfig(BaseModel):
         )
 
     def load_keys(self) -> tuple[Key, ...]:
-        """Return the issuer's keys, weak ones marked. Raises ``KeysRefused`` naming the file and what is wrong."""
+        """Return the keys of the issuer's file, weak ones marked; none where it publishes them.
+
+        Raises ``KeysRefused`` naming the file and what is wrong.
+        """
+        if self.keys is None:
+            return ()
         try:
             document: Any = json.loads(self.keys.read_bytes())
         except OSError as error:

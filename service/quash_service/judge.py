@@ -18,6 +18,8 @@ from quash.state_redis import RedisState
 from quash.verdict import claims_verdict, verdict
 
 from .clock import Clock
+from .published import PublishedKeys
+from .rotation import read_fields
 from .store import Actor, session_end
 from .tokens.refresh import RefreshToken
 
@@ -49,9 +51,10 @@ class LiveRefresh:
 class Judge:
     """Judges tokens of the configured issuers. Raises ``Unavailable`` when it could not look.
 
-    Parameters: ``own_keys`` returns our signing keys as they are now, ``foreign_keys`` those of
-    the other issuers, ``issuer_name`` the issuer of an index in the state's records, ``grace_ms``
-    how long a previous refresh token may be presented.
+    Parameters: ``own_keys`` returns our signing keys as they are now, ``foreign_keys`` those that
+    other issuers' files hold, ``published`` fetches those that other issuers publish,
+    ``issuer_name`` the issuer of an index in the state's records, ``grace_ms`` how long a previous
+    refresh token may be presented.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Judge:
         issuers: Mapping[str, Issuer],
         own_keys: Callable[[], tuple[Key, ...]],
         foreign_keys: tuple[Key, ...],
+        published: PublishedKeys,
         issuer_name: Callable[[int], str | None],
         grace_ms: int,
     ) -> None:
@@ -70,6 +74,7 @@ class Judge:
         self._issuers = issuers
         self._own_keys = own_keys
         self._foreign_keys = foreign_keys
+        self._published = published
         self._issuer_name = issuer_name
         self._grace_ms = grace_ms
         self._cache = VerifiedCache(CACHE_SIZE)
@@ -78,7 +83,7 @@ class Judge:
 
     def reload_keys(self) -> None:
         """Take over the keys as they are now; verified tokens of a key that is gone are forgotten."""
-        now = (*self._own_keys(), *self._foreign_keys)
+        now = (*self._own_keys(), *self._foreign_keys, *self._published.keys())
         if now == self._keys.keys:
             return
         before = {key.tag for key in self._keys.keys}
@@ -93,16 +98,21 @@ class Judge:
                 return key
         return None
 
-    def verify(self, actor: Actor, raw: str) -> Claims:
+    async def verify(self, actor: Actor, raw: str) -> Claims:
         """Return the claims of a token whose signature is good; clock and state are not looked at.
 
-        An issuer that the actor may not act on is as unknown as any other. Raises ``TokenInvalid``.
+        An issuer that the actor may not act on is as unknown as any other. Raises ``TokenInvalid``,
+        and ``Unavailable`` when the issuer that publishes the key could not be reached.
         """
         claims = self._cache.get(raw)
         if claims is None:
             unverified = parse(raw)
-            if unverified.iss is not None and not actor.may_act_on(unverified.iss):
-                raise invalid_token(Reason.UNKNOWN_ISSUER, "no such issuer is configured")
+            iss = unverified.iss
+            if iss is not None:
+                if not actor.may_act_on(iss):
+                    raise invalid_token(Reason.UNKNOWN_ISSUER, "no such issuer is configured")
+                await self._published.ready(iss, unverified.kid, unverified.alg)
+                self.reload_keys()
             claims = verify_signature(unverified, self._issuers, self._keys)
             self._cache.put(raw, claims)
         elif not actor.may_act_on(claims.iss):
@@ -112,7 +122,7 @@ class Judge:
     async def judge(self, actor: Actor, raw: str, ask: Ask) -> Judged:
         """Return the verdict on an access token."""
         try:
-            claims = self.verify(actor, raw)
+            claims = await self.verify(actor, raw)
         except TokenInvalid as error:
             return Judged(None, Reason(error.code))
         # What no state can mend is refused without reading it.
@@ -134,7 +144,8 @@ class Judge:
             known = owner is not None and actor.may_act_on(owner)
             return Reason.SESSION_REVOKED if known else Reason.SESSION_UNKNOWN
         values = await self._state.fields(metadata_key(token.sid), _METADATA)
-        fields = {name: value.decode() for name, value in zip(_METADATA, values, strict=True) if value is not None}
+        stored = {name.encode(): value for name, value in zip(_METADATA, values, strict=True) if value is not None}
+        fields = read_fields(stored) if stored else {}
         iss = fields.get("iss")
         if iss is None or not actor.may_act_on(iss):
             return Reason.SESSION_UNKNOWN

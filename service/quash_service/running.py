@@ -55,6 +55,7 @@ async def running(
         finally:
             stop.set()
             await beat
+            await services.published.aclose()
 
 
 async def _client(settings: Settings, stack: contextlib.AsyncExitStack, *, in_memory: bool) -> Redis:

@@ -16,6 +16,7 @@ from .clock import Clock
 from .judge import Judge
 from .logs import get_logger
 from .metrics import Metrics
+from .published import PublishedKeys
 from .settings import Settings
 from .store import Floor, IssuerTable, Limits, Listing, Pulse, Runner, Store, Trust
 from .tokens.keyring import Keyring
@@ -36,6 +37,7 @@ class Services:
     listing: Listing
     floor: Floor
     judge: Judge
+    published: PublishedKeys
     keyring: Keyring
     secrets: RefreshSecrets
     minter: Minter | None
@@ -119,6 +121,20 @@ def build(
     if settings.mint:
         policies = (own_issuer(settings), *policies)
     foreign = tuple(key for one in settings.issuers for key in _foreign_keys(one.load_keys()))
+    published = PublishedKeys(
+        {one.issuer: (one.policy(), one.jwks_uri) for one in settings.issuers if one.jwks_uri is not None},
+        now_ms=clock.host_ms,
+    )
+    judge = Judge(
+        RedisState(client, clock.now_ms),
+        clock,
+        issuers={policy.issuer: policy for policy in policies},
+        own_keys=lambda: keyring.keys if settings.mint else (),
+        foreign_keys=foreign,
+        published=published,
+        issuer_name=table.name,
+        grace_ms=limits.grace_ms,
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -133,15 +149,8 @@ def build(
             secrets=secrets.fingerprints,
             trust=_trust(settings),
         ),
-        judge=Judge(
-            RedisState(client, clock.now_ms),
-            clock,
-            issuers={policy.issuer: policy for policy in policies},
-            own_keys=lambda: keyring.keys if settings.mint else (),
-            foreign_keys=foreign,
-            issuer_name=table.name,
-            grace_ms=limits.grace_ms,
-        ),
+        judge=judge,
+        published=published,
         keyring=keyring,
         secrets=secrets,
         minter=_minter(settings, keyring, clock, random_bytes) if settings.mint else None,

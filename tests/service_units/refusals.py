@@ -7,6 +7,7 @@ import pytest
 from quash_service.settings import SettingsRefused, load_settings
 
 OTHER = '[[issuers]]\nissuer = "https://auth.example"\nkeys = "keys.json"\n'
+REMOTE = '[[issuers]]\nissuer = "https://auth.example"\njwks_uri = '
 
 
 def refused(**flags: object) -> str:

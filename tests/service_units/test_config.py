@@ -94,6 +94,7 @@ def test_no_refusal_shows_a_secret(change: dict[str, object]) -> None:
 
 def test_a_table_becomes_a_policy() -> None:
     config = IssuerConfig(
+        jwks_uri=None,
         issuer="https://auth.example",
         keys=Path("k"),
         algorithms=frozenset({"HS256"}),

@@ -1,5 +1,6 @@
 """The judge's own part: what it remembers, when it forgets, and that its refusals repeat no token."""
 
+import asyncio
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from quash.state_redis import RedisState
 from quash_service.clock import Clock
 from quash_service.engine import connect
 from quash_service.judge import Judge
+from quash_service.published import PublishedKeys
 from quash_service.store import Actor
 from tests.client.minting import ISSUER, b64, claims, compact, jwk_of, mint, private_key
 
@@ -42,6 +44,7 @@ def judge(client: Redis, own: list[Key], *foreign: Key, now_ms: Callable[[], int
         issuers={ISSUER: POLICY},
         own_keys=lambda: tuple(own),
         foreign_keys=foreign,
+        published=PublishedKeys({}, now_ms=clock.now_ms),
         issuer_name=lambda _: ISSUER,
         grace_ms=30_000,
     )
@@ -49,7 +52,7 @@ def judge(client: Redis, own: list[Key], *foreign: Key, now_ms: Callable[[], int
 
 def reason(judge: Judge, raw: str, actor: Actor = ADMIN) -> str | None:
     try:
-        judge.verify(actor, raw)
+        asyncio.run(judge.verify(actor, raw))
     except TokenInvalid as error:
         return error.code
     return None
@@ -164,7 +167,7 @@ def told() -> Iterator[list[str]]:
 @pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN.keys())
 def test_no_refusal_repeats_the_token_or_what_is_in_it(nowhere: Redis, raw: str) -> None:
     with told() as seen:
-        judge(nowhere, [key("ES256", "k1")]).verify(ADMIN, raw)
+        asyncio.run(judge(nowhere, [key("ES256", "k1")]).verify(ADMIN, raw))
     everything = "\n".join(seen)
     parts = [part for part in raw.split(".") if len(part) > 30]
     assert not [part for part in (*parts, SECRET) if part[:30] in everything]

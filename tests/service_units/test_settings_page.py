@@ -30,5 +30,6 @@ def test_the_example_of_the_page_loads(tmp_path: Path) -> None:
     first, second = settings.issuers
     assert (first.issuer, first.audience) == ("https://auth.example", ("orders",))
     assert (first.algorithms, first.embeds) == (frozenset({"RS256"}), frozenset({"ver"}))
-    assert first.keys == tmp_path / "auth-example.jwks.json"
+    assert first.jwks_uri == "https://auth.example/.well-known/jwks.json"
+    assert second.keys == tmp_path / "legacy.jwks.json"
     assert (second.has_jti, second.policy().has_jti) == (False, False)

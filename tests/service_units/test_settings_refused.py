@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from quash_service.settings import Settings, load_settings
-from tests.service_units.refusals import OTHER, refused, write
+from tests.service_units.refusals import OTHER, REMOTE, refused, write
 
 SECRET = "hunter2-hunter2"
 
@@ -21,7 +21,13 @@ SECRET = "hunter2-hunter2"
         ("config = 'x'", "quash.toml: config: a file cannot name another one"),
         ("data_dir = 3", "quash.toml: data_dir: must be a path"),
         ("issuers = 3", "quash.toml: issuers: Input should be a valid tuple"),
-        ("[[issuers]]\nissuer = 'a'", "quash.toml: issuers number 1 keys: is required"),
+        ("[[issuers]]\nissuer = 'a'", "quash.toml: issuers number 1: needs either jwks_uri or keys"),
+        (OTHER + "jwks_uri = 'https://b.example'", "quash.toml: issuers number 1: needs either jwks_uri or keys"),
+        (REMOTE + "'http://b.example/jwks'", "issuers number 1: jwks_uri cannot be used: it must be https"),
+        (REMOTE + "'https://u:pw@b.example/jwks'", "issuers number 1: jwks_uri cannot be used: it must not hold"),
+        (REMOTE + "'ftp://b.example/jwks'", "issuers number 1: jwks_uri cannot be used: it must be an https URL"),
+        (REMOTE + "'https://b.example:x/'", "issuers number 1: jwks_uri cannot be used: it is no URL"),
+        (REMOTE + "'https://b.example/'\nalgorithms=['HS256']", "issuers number 1: HMAC secrets are never published"),
         (OTHER + "jti = true", "quash.toml: issuers number 1 jti: there is no such setting; did you mean has_jti?"),
         (OTHER + "audience = ['']", "issuers number 1 audience number 1: must be 1-255 characters"),
         (OTHER + "algorithms = []", "issuers number 1 algorithms: must be some of"),

@@ -45,7 +45,7 @@ def translate(request: Request, error: Exception) -> Problem:
         case Problem():
             return error
         case Unavailable():
-            kind = str(error.evidence.get("engine") or error.evidence.get("state") or "not_ready")
+            kind = str(error.evidence.get("engine") or error.evidence.get("state") or "jwks")
             metrics.engine_errors.labels(kind).inc()
             log.warning("unavailable", kind=kind)
             return Problem("unavailable")

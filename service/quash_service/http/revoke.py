@@ -81,7 +81,7 @@ async def revoke_token(services: Services, who: Actor, token: str, cause: Cause)
         parsed = parse_refresh(services, token)
         return nothing if parsed is None else await revoke_session(services, who, parsed.sid, cause)
     try:
-        claims = services.judge.verify(who, token)
+        claims = await services.judge.verify(who, token)
     except TokenInvalid:
         return nothing
     if claims.jti is None:
