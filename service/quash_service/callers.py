@@ -155,7 +155,7 @@ class CallerBook:
             name = raw.decode(errors="replace")
             try:
                 callers[name] = Caller.from_json(name, text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 broken.add(name)
         for name in sorted(broken - self._broken):
             log.error("caller_unreadable", caller=name, mend="quash caller remove, then add")

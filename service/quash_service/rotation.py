@@ -7,10 +7,14 @@ first three, while log, metric and audit see which.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from quash.keyspace import CAUSE_CODES
+from quash.keyspace import CAUSE_CODES, corrupt, read_number
+from quash.parse import strict_json
 
 EXPIRED = "expired"
 STORE_REBORN = "store_reborn"
+
+_OWNERS = frozenset({"iss", "sub", "caller"})
+_FACTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +96,34 @@ Rotation = Rotated | Retried | Healed | Reused | Ended | Absent | Junk | ScopeEx
 StepUp = SteppedUp | Superseded | Ended | Absent
 
 
+def read_fields(stored: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Read a session's metadata. Raises ``Unavailable`` when it does not say whose session it is."""
+    try:
+        fields = {name.decode(): value.decode() for name, value in stored.items()}
+    except UnicodeDecodeError:
+        raise corrupt() from None
+    if not _OWNERS <= fields.keys() or not isinstance(strict_json(stored.get(b"claims", b"{}")), dict):
+        raise corrupt()
+    if b"auth_time" in stored:
+        read_number(stored[b"auth_time"])
+    return fields
+
+
 def read_live(sid: str, reply: Sequence[bytes]) -> LiveSession:
-    """Read a live session from a script's reply: tag, six facts, then names and values."""
-    generation, secret, version, idle_end, absolute_end = (one.decode() for one in reply[1:6])
-    flat = [one.decode() for one in reply[6:]]
+    """Read a live session from a script's reply: tag, five facts, then names and values. Raises ``Unavailable``."""
+    if len(reply) < _FACTS or len(reply) % 2:
+        raise corrupt()
+    generation, secret, version, idle_end, absolute_end = reply[1:_FACTS]
+    if len(secret) != 1 or not secret.isalnum():
+        raise corrupt()
     return LiveSession(
         sid=sid,
-        generation=int(generation),
-        secret=secret,
-        version=int(version),
-        idle_end=int(idle_end),
-        absolute_end=int(absolute_end),
-        fields=dict(zip(flat[::2], flat[1::2], strict=True)),
+        generation=read_number(generation),
+        secret=secret.decode(),
+        version=read_number(version),
+        idle_end=read_number(idle_end),
+        absolute_end=read_number(absolute_end),
+        fields=read_fields(dict(zip(reply[_FACTS::2], reply[_FACTS + 1 :: 2], strict=True))),
     )
 
 

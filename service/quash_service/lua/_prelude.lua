@@ -59,10 +59,13 @@ local function read_version(text)
   return tonumber(digits), cause
 end
 
--- A session field: a record ('S', 39 bytes) or a tombstone ('T', 15 bytes).
+-- A session field: a record ('S', 39 bytes) or a tombstone ('T', 15 bytes). Of anything else nobody
+-- can say what it was, so the script ends there, which is answered as unavailable.
 local function read_session(text)
   if not text then return nil end
-  if string.sub(text, 1, 1) == 'T' then
+  local kind = string.sub(text, 1, 1) .. int(#text)
+  if kind ~= 'S39' and kind ~= 'T15' then error('a session record is damaged') end
+  if kind == 'T15' then
     return {dead = true, until_ms = unpack_be(text, 2, 7), at = unpack_be(text, 8, 13),
       cause = string.sub(text, 14, 14), issuer = string.sub(text, 15, 15)}
   end

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from redis.exceptions import RedisError
 
-from quash.keyspace import ALL_PARTITIONS, FLOOR, SCHEMA, TAGS, feed_key, global_key
+from quash.keyspace import ALL_PARTITIONS, FLOOR, SCHEMA, TAGS, feed_key, global_key, read_number, unpack_revoked
 from quash.state_redis import unreadable
 from quash_service.clock import Clock
 
@@ -139,7 +139,7 @@ class Floor:
                 {"g": global_key(part), "f": feed_key(part)},
                 {"born": born, "since": since, "revoked": known},
             )
-        in_force = {since if known_since is None else int(known_since) for _, known_since, _ in partitions}
+        in_force = {since if known_since is None else read_number(known_since) for _, known_since, _ in partitions}
         trusted = self._trust is not None and in_force == {self._trust.since_ms}
         return Pulse(len(lost), trusted, self._clock.offset_ms)
 
@@ -161,13 +161,17 @@ class Floor:
             born = await self._runner.client.hget(global_key(0), "born")
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
-        return born is not None and self._runner.now_ms() >= int(born) + 1000
+        return born is not None and self._runner.now_ms() >= read_number(born) + 1000
 
 
 def merge_revoked(packed: list[bytes]) -> bytes:
-    """Return the union of several partitions' ``r``: each key and issuer once, the latest instant."""
+    """Return the union of several partitions' ``r``: each key and issuer once, the latest instant.
+
+    Raises ``Unavailable`` for a damaged one: what it held may be what a lost partition needs.
+    """
     entries: dict[bytes, bytes] = {}
     for one in packed:
+        unpack_revoked(one)
         for at in range(0, len(one), 24):
             entry = one[at : at + 24]
             if entry[17:] > entries.get(entry[:17], b"")[17:]:

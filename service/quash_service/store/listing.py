@@ -15,13 +15,14 @@ from quash.keyspace import (
     Tombstone,
     global_key,
     metadata_key,
+    read_number,
     unpack_revoked,
     unpack_session,
     unpack_version,
     user_key,
 )
 from quash.state_redis import unreadable
-from quash_service.rotation import EXPIRED, STORE_REBORN
+from quash_service.rotation import EXPIRED, STORE_REBORN, read_fields
 
 from .runner import Actor, IssuerTable, Runner
 
@@ -114,16 +115,16 @@ class Listing:
         pipe.hmget(global_key(partition(tag)), ("born", "since", "r"))
         pipe.hgetall(user_key(tag))
         (born, since, packed), stored = await self._execute(pipe)
-        if born is None or self._runner.now_ms() < int(born) + 1000:
+        if born is None or since is None or self._runner.now_ms() < read_number(born) + 1000:
             raise Unavailable(evidence={"state": "unborn"})
-        return Global(int(born), int(since), *unpack_revoked(packed or b"")), stored
+        return Global(read_number(born), read_number(since), *unpack_revoked(packed or b"")), stored
 
     async def _read_metadata(self, sids: list[str]) -> list[dict[str, str]]:
         pipe = self._runner.client.pipeline(transaction=False)
         for sid in sids:
             pipe.hgetall(metadata_key(sid))
         answers = await self._execute(pipe)
-        return [{name.decode(): value.decode() for name, value in answer.items()} for answer in answers]
+        return [read_fields(answer) if answer else {} for answer in answers]
 
     async def _execute(self, pipe: Any) -> list[Any]:  # noqa: ANN401 - redis-py's pipelines are untyped
         try:
