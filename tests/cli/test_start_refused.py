@@ -30,7 +30,9 @@ def test_a_port_in_use(server: RunningServer, data_dir: Path, workers: str) -> N
 
 
 def test_a_host_that_is_not_ours(data_dir: Path) -> None:
-    assert "cannot listen on 192.0.2.1" in sentence(quash("serve", "--host", "192.0.2.1", data_dir=data_dir), 1)
+    said = sentence(quash("serve", "--host", "192.0.2.1", data_dir=data_dir), 1)
+    assert "cannot listen on 192.0.2.1" in said
+    assert "QUASH_HOST" in said
 
 
 @pytest.mark.parametrize("content", [None, "nonsense"])
@@ -90,7 +92,9 @@ def test_a_host_without_the_state_s_refresh_secrets_is_refused(tmp_path: Path) -
 def test_a_data_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = quash("serve", "--port", "0", data_dir=tmp_path / "data", env={"QUASH_DATA_DIR": str(tmp_path / "file")})
-    assert str(tmp_path / "file") in sentence(done, 1)
+    said = sentence(done, 1)
+    assert str(tmp_path / "file") in said
+    assert "QUASH_DATA_DIR" in said
 
 
 def test_keys_that_cannot_be_read(data_dir: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -114,8 +115,20 @@ def refusals() -> Iterator[None]:
     except Unavailable as error:
         seen = ", ".join(str(value) for value in error.evidence.values())
         raise Unreachable(f"{error} ({seen}); the command is safe to repeat") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise Stop(_unusable(error)) from error
+    except ValueError as error:
         raise Stop(f"cannot go on: {error}") from error
+
+
+def _unusable(error: OSError) -> str:
+    if error.filename is None:
+        return f"cannot go on: {error}"
+    place = Path(os.fsdecode(error.filename)).absolute()
+    return (
+        f"cannot use {place}: {error.strerror}; let the user that runs quash own it, "
+        "or name another place (QUASH_DATA_DIR, QUASH_KEYS_DIR)"
+    )
 
 
 @contextlib.contextmanager

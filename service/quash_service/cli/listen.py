@@ -13,6 +13,11 @@ from .common import Stop
 
 PATIENCE_S = 1.5
 """How long a port may stay taken: workers whose parent was killed need a moment to go."""
+_MEND = {
+    errno.EADDRINUSE: "stop what listens there or choose another port (QUASH_PORT)",
+    errno.EADDRNOTAVAIL: "choose an address that this machine has (QUASH_HOST)",
+    errno.EACCES: "choose another port (QUASH_PORT): those below 1024 are for root",
+}
 
 
 def check_tls(settings: Settings) -> None:
@@ -42,9 +47,8 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         try:
             _bind_patiently(listener, address)
         except OSError as error:
-            message = f"cannot listen on {host}:{port}: {error.strerror}"
-            hint = "; stop what listens there or choose another port (QUASH_PORT)"
-            raise Stop(message + (hint if error.errno == errno.EADDRINUSE else "")) from None
+            mend = _MEND.get(error.errno or 0, "choose another address (QUASH_HOST, QUASH_PORT)")
+            raise Stop(f"cannot listen on {host}:{port}: {error.strerror}; {mend}") from None
         listener.set_inheritable(True)
         yield listener
 
