@@ -15,8 +15,8 @@ from tests.model.mutants import MUTANTS, InScript, InVerdict
 from tests.model.service import Served
 
 ALWAYS = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=70,
+    stateful_step_count=25,
     deadline=None,
     derandomize=True,
     database=None,
@@ -40,7 +40,7 @@ def test_it_does_so_for_long(served: Served) -> None:
     number = random.SystemRandom().getrandbits(32)
     sys.stderr.write(f"the seed is {number}\n")
     run_state_machine_as_test(
-        seed(number)(model_of(served)), settings=settings(ALWAYS, derandomize=False, max_examples=1500)
+        seed(number)(model_of(served)), settings=settings(ALWAYS, derandomize=False, max_examples=3000)
     )
 
 
@@ -51,5 +51,5 @@ def test_a_planted_bug_is_seen(served: Served, mutant: InScript | InVerdict, mon
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
             model_of(served),
-            settings=settings(ALWAYS, max_examples=400, phases=[Phase.generate], report_multiple_bugs=False),
+            settings=settings(ALWAYS, max_examples=250, phases=[Phase.generate], report_multiple_bugs=False),
         )

@@ -14,7 +14,7 @@ from tests.model.values import NUMBERS, Access, Refresh
 ISS = "http://127.0.0.1:8400"
 
 picks = st.integers(0, 40)
-ends = st.sampled_from(("grace", "idle", "grace twice", "end"))
+ends = st.sampled_from(("grace", "grace", "grace twice", "idle"))
 moves = st.sampled_from((0, -1, 1))
 refreshes: Bundle[Refresh] = Bundle("refreshes")
 
@@ -89,6 +89,12 @@ class Beside(RuleBasedStateMachine):
     def login(self, token: Refresh | Access) -> Login:
         """Return a token's session."""
         return self.oracle.logins[token.sid]
+
+    def living(self, token: Refresh) -> Login:
+        """Return a token's session, or the newest that lives when that one does not."""
+        login = self.login(token)
+        live = [one for sub in self.subs for one in self.oracle.live(sub)]
+        return login if login in live else max(live, key=lambda one: one.opened, default=login)
 
     def access(self, pick: int) -> Access:
         """Return an access token, the newest for 0."""

@@ -36,12 +36,12 @@ def stated(**members: object) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None and value != ""}
 
 
-def spoiled(raw: str, how: str) -> str:
-    """Return a refresh token whose mac or form is no longer good."""
+def spoiled(raw: str) -> list[str]:
+    """Return what was a refresh token and has no good mac or form any more."""
     head, generation, mac = raw.split(".")
-    return {
-        "mac": f"{head}.{generation}.{mac[:-4]}{'AAAA' if mac[-4:] != 'AAAA' else 'BBBB'}",
-        "generation": f"{head}.{int(generation) + 1}.{mac}",
-        "zero": f"{head}.0{generation}.{mac}",
-        "cut": raw[:-1],
-    }[how]
+    return [
+        f"{head}.{generation}.{mac[:-4]}{'AAAA' if mac[-4:] != 'AAAA' else 'BBBB'}",
+        f"{head}.{int(generation) + 1}.{mac}",
+        f"{head}.0{generation}.{mac}",
+        raw[:-1],
+    ]

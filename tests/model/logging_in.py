@@ -5,7 +5,7 @@ from hypothesis.stateful import multiple, rule
 
 from tests.model.beside import Beside, Made, refreshes
 from tests.model.checks import answered, refused, stated
-from tests.model.values import Device, Refresh
+from tests.model.values import NUMBERS, Device, Refresh
 
 SCOPE = "read write"
 HOME = Device("A", "")
@@ -27,6 +27,15 @@ class LoggingIn(Beside):
         """Log in, saying nothing of the authentication, so that it is never refused."""
         self.pass_ms(later)
         return self.log_in(self.subs[user], lost=lost)
+
+    @rule(target=refreshes, token=refreshes, lost=st.booleans())
+    def crowd(self, *, token: Refresh, lost: bool) -> Made:
+        """Log in on so many devices that others must go."""
+        made: list[Refresh] = []
+        for _ in range(NUMBERS.max_sessions):
+            self.pass_ms(1)
+            made += self.log_in(self.login(token).sub, lost=lost).values
+        return multiple(*made)
 
     @rule(
         target=refreshes,
@@ -93,9 +102,10 @@ class LoggingIn(Beside):
     @rule(token=refreshes, which=st.sampled_from(("idle", "end")))
     def step_up_late(self, *, token: Refresh, which: str) -> None:
         """Authenticate again in the last ms of a session: the access token does not outlive it."""
-        end = self.end_of(self.login(token), which)
+        login = self.living(token)
+        end = self.end_of(login, which)
         self.wait_until(end - 1)
-        self._step_up(token.sid)
+        self._step_up(login.sid)
         self.every_token_is_judged_alike()
         self.wait_until(end)
 
@@ -115,12 +125,6 @@ class LoggingIn(Beside):
             self.remembered(login, answered(answer))
         elif not (login.forgettable and answer.status_code == 404):
             refused(answer, 409, code)
-
-    @rule(user=st.sampled_from((0, 1)), ahead=st.sampled_from((60, 10**9)))
-    def authenticate_ahead(self, *, user: int, ahead: int) -> None:
-        """An authentication in the future is refused."""
-        body = {"sub": self.subs[user], "auth_time": self.oracle.now // 1000 + ahead}
-        refused(self.served.call("POST", "/sessions", json=body), 422, "instant_out_of_range")
 
     def _instant(self, sub: str, which: str | None) -> int | None:
         """Return an authentication's time (s) around the user's version, and never ahead of now."""

@@ -3,10 +3,10 @@
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.model.beside import ISS, Made, ends, moves, picks, refreshes
-from tests.model.checks import agree, answered, payload
+from tests.model.beside import ISS, Made, moves, picks, refreshes
+from tests.model.checks import agree, answered, payload, refused, spoiled
 from tests.model.logging_in import LoggingIn
 from tests.model.presenting import Presenting
 from tests.model.revoking import Revoking
@@ -30,38 +30,44 @@ class Model(LoggingIn, Presenting, Revoking):
         """Let time pass."""
         self.pass_ms(ms)
 
-    @rule(token=refreshes, which=ends, by=moves)
-    def wait_for_session(self, *, token: Refresh, which: str, by: int) -> None:
-        """Let time pass to the instant at, before or after an end in a session."""
-        self.wait_until(self.end_of(self.login(token), which) + by)
+    @rule(pick=picks, token=refreshes, which=st.sampled_from((None, "grace", "idle", "end")), by=moves)
+    def wait_for(self, *, pick: int, token: Refresh, which: str | None, by: int) -> None:
+        """Let time pass to the instant at, before or after an access token's expiry, or an end in a session."""
+        end = self.access(pick).exp * 1000 if which is None else self.end_of(self.living(token), which)
+        self.wait_until(end + by)
 
-    @rule(pick=picks, by=moves)
-    def wait_for_token(self, *, pick: int, by: int) -> None:
-        """Let time pass to the instant at, before or after an access token's expiry."""
-        self.wait_until(self.access(pick).exp * 1000 + by)
+    @rule(token=refreshes, pick=picks)
+    def slip(self, *, token: Refresh, pick: int) -> None:
+        """Instants ahead, milliseconds for seconds, and junk are refused, and change nothing."""
+        now, access = self.oracle.now // 1000, self.access(pick)
+        for ahead in (60, 10**9):
+            body: dict[str, object] = {"sub": access.sub, "auth_time": now + ahead}
+            refused(self.served.call("POST", "/sessions", json=body), 422, "instant_out_of_range")
+        body = {"jti": access.jti, "sub": access.sub, "exp": access.exp * 1000}
+        refused(self.served.call("POST", "/revoke", json=body), 422, "instant_out_of_range")
+        before = self.served.rotations()
+        junk = spoiled(token.raw)
+        for raw in junk:
+            form = {"grant_type": "refresh_token", "refresh_token": raw}
+            refused(self.served.call("POST", "/token", data=form), 400, "invalid_grant")
+        agree(self.counted(before), {("junk", ""): len(junk)})
 
-    @rule(pick=picks)
-    def look_at_access(self, *, pick: int) -> None:
+    @invariant()
+    def a_look_at_the_newest_token_says_what_it_is(self) -> None:
         """RFC 7662: an active token's own words; of any other exactly that it is not active."""
-        token = self.access(pick)
-        wanted: dict[str, Any] = {"active": False}
-        if self.reason(token) is None:
+        for token in self.tokens[-1:]:
+            active = self.reason(token) is None
+            agree(self._introspected(token), self._words(token) if active else {"active": False})
+
+    def _words(self, token: Access | Refresh) -> dict[str, Any]:
+        if isinstance(token, Access):
             said = payload(token.raw)
             words = ("iss", "sub", "aud", "exp", "iat", "jti", "sid", "ver", "auth_time", "acr", "scope", "client_id")
-            wanted = {name: said[name] for name in words if name in said} | {"active": True, "token_type": "Bearer"}
-        agree(self._introspected(token), wanted)
-
-    @rule(token=refreshes)
-    def look_at_refresh(self, *, token: Refresh) -> None:
-        """A refresh token is active when it could be presented; looking changes nothing."""
+            return {name: said[name] for name in words if name in said} | {"active": True, "token_type": "Bearer"}
         login = self.login(token)
-        wanted: dict[str, Any] = {"active": False}
-        if self.reason(token) is None:
-            end = min(login.idle_end, login.end) // 1000
-            wanted = {"active": True, "token_type": "refresh_token", "iss": ISS, "sub": login.sub, "sid": login.sid}
-            wanted |= {"exp": end, "iat": login.opened // 1000, "ver": login.version, "scope": login.scope}
-            wanted |= {"client_id": "admin"}
-        agree(self._introspected(token), wanted)
+        words_of_session = {"iss": ISS, "sub": login.sub, "sid": login.sid, "ver": login.version, "scope": login.scope}
+        ends = {"iat": login.opened // 1000, "exp": min(login.idle_end, login.end) // 1000}
+        return words_of_session | ends | {"active": True, "token_type": "refresh_token", "client_id": "admin"}
 
     def _introspected(self, token: Access | Refresh) -> dict[str, Any]:
         document: dict[str, Any] = answered(self.served.call("POST", "/introspect", data={"token": token.raw}))

@@ -182,7 +182,7 @@ class Oracle:
         login = self.logins[sid]
         if login.ended is None:
             login.ended = cause
-            login.memory_until = max(login.idle_end, self.now + NUMBERS.max_access_ttl_s * 1000)
+            login.memory_until = max(min(login.idle_end, login.end), self.now + NUMBERS.max_access_ttl_s * 1000)
 
     def bump(self, sub: str, cause: str, keep: frozenset[str]) -> frozenset[str]:
         """Revoke all of a user but the refresh tokens of its own live sessions in ``keep``; return those."""

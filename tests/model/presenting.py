@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule
 
 from tests.model.beside import Beside, Made, ends, moves, refreshes
-from tests.model.checks import agree, answered, refused, spoiled, stated
+from tests.model.checks import agree, answered, refused, stated
 from tests.model.oracle import Login
 from tests.model.service import SECRETS
 from tests.model.values import Device, Refresh
@@ -14,6 +14,7 @@ devices = st.builds(
     agent=st.sampled_from(("A", "B", "")),
     ip=st.sampled_from(("192.0.2.1", "192.0.2.9", "198.51.100.1", "")),
 )
+mostly_the_same = st.sampled_from((None, None, Device("B", ""), Device("A", "198.51.100.1"), Device("", "")))
 scopes = st.sampled_from((None, None, "read", "all"))
 
 
@@ -28,40 +29,65 @@ class Presenting(Beside):
     @rule(
         target=refreshes,
         token=refreshes,
-        back=st.sampled_from((1, 0, 2)),
+        times=st.sampled_from((1, 1, 2)),
+        before=st.booleans(),
         which=ends,
         by=moves,
-        device=st.none() | devices,
+        device=mostly_the_same,
         lost=st.booleans(),
     )
-    def refresh_at(self, *, token: Refresh, back: int, which: str, by: int, device: Device | None, lost: bool) -> Made:
-        """Present one of the last three generations at the instant at, before or after an end in its session."""
-        login = self.login(token)
+    def retry_at(
+        self, *, token: Refresh, times: int, before: bool, which: str, by: int, device: Device | None, lost: bool
+    ) -> Made:
+        """Rotate, and retry at the instant at, before or after an end; perhaps a second time, or an older token."""
+        login = self.living(token)
+        used = self._latest(login)
+        made: tuple[Refresh, ...] = ()
+        for _ in range(times):
+            made += self._present(self._latest(login), login.device, None, lost=lost).values
+        if before:
+            self.pass_ms(1)
+            made += self._present(used, login.device, None, lost=lost).values
         self.wait_until(self.end_of(login, which) + by)
-        latest = self._answered(login, login.generation - back) or token
-        return self._present(latest, device or login.device, None, lost=lost)
+        return multiple(*made, *self._present(used, device or login.device, None, lost=lost).values)
 
-    def _answered(self, login: Login, generation: int) -> Refresh | None:
-        """Return the token of a generation as the service answered with it, if there is one."""
-        raw = self.raw.get((login.sid, generation))
-        return next((one for one in self.tokens if isinstance(one, Refresh) and one.raw == raw), None)
+    @rule(target=refreshes, token=refreshes, which=ends, by=moves)
+    def refresh_at(self, *, token: Refresh, which: str, by: int) -> Made:
+        """Present the newest token at the instant at, before or after an end in its session."""
+        login = self.living(token)
+        self.wait_until(self.end_of(login, which) + by)
+        return self._present(self._latest(login), login.device, None, lost=False)
+
+    def _latest(self, login: Login) -> Refresh:
+        """Return the token of a session's generation, as the service answered with it."""
+        generation = login.generation
+        raw = self.raw[login.sid, generation]
+        return Refresh(login.sid, generation, login.secrets[generation], raw)
 
     @rule(
         target=refreshes,
         token=refreshes,
         ahead=st.sampled_from((0, -1, 1, 9)),
         secret=st.sampled_from(SECRETS),
-        device=st.none() | devices,
+        newest=st.sampled_from(SECRETS),
     )
-    def forge(self, *, token: Refresh, ahead: int, secret: str, device: Device | None) -> Made:
-        """Present a token that the service never answered with, as whoever holds its secrets can."""
-        login = self.login(token)
-        generation = max(0, login.generation + ahead)
-        forged = Refresh(token.sid, generation, secret, self.served.refresh_token(token.sid, generation, secret))
-        if forged not in self.tokens:
-            self.tokens.append(forged)
-            self.every_token_is_judged_alike()
-        return self._present(forged, device or login.device, None, lost=False)
+    def forge(self, *, token: Refresh, ahead: int, secret: str, newest: str) -> Made:
+        """Present what the service never answered with, as whoever holds its secrets can; then rotate those.
+
+        First a token of the right generation made with another secret than the stored one.
+        """
+        login = self.living(token)
+        dropped = next(one for one in SECRETS if one != login.secrets[login.generation])
+        made: tuple[Refresh, ...] = ()
+        for generation, by in ((login.generation, dropped), (max(0, login.generation + ahead), secret)):
+            forged = Refresh(login.sid, generation, by, self.served.refresh_token(login.sid, generation, by))
+            if forged not in self.tokens:
+                self.tokens.append(forged)
+                self.every_token_is_judged_alike()
+            made += (forged, *self._present(forged, login.device, None, lost=False).values)
+        self.newest = newest
+        self.served.use_secret(newest)
+        return multiple(*made)
 
     def _present(self, token: Refresh, device: Device, scope: str | None, *, lost: bool) -> Made:
         login, before = self.login(token), self.served.rotations()
@@ -78,17 +104,3 @@ class Presenting(Beside):
             audited = self.served.last_audit(token.sid)
             agree([audited.get(name) for name in ("kind", "class")], ["reused", came_to.detail])
         return multiple()
-
-    @rule(token=refreshes, how=st.sampled_from(("mac", "generation", "zero", "cut")))
-    def present_junk(self, *, token: Refresh, how: str) -> None:
-        """Junk is refused and ends nothing."""
-        before = self.served.rotations()
-        form = {"grant_type": "refresh_token", "refresh_token": spoiled(token.raw, how)}
-        refused(self.served.call("POST", "/token", data=form), 400, "invalid_grant")
-        agree(self.counted(before), {("junk", ""): 1})
-
-    @rule(newest=st.sampled_from(SECRETS))
-    def rotate_secrets(self, *, newest: str) -> None:
-        """An operator makes another secret the newest."""
-        self.newest = newest
-        self.served.use_secret(newest)
