@@ -1,44 +1,17 @@
 """The store: one typed method per script. Who acts is always the first parameter."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from quash.ids import PARTITIONS, issuer_tag, jti_id, partition, session_tag, user_tag
+from quash.ids import issuer_tag, jti_id, partition, session_tag, user_tag
 from quash.keyspace import CODE_OF_CAUSE, bucket_key, metadata_key, quiet_key, sightings_key, user_key
 from quash.reasons import Cause
 from quash_service.rotation import Rotation, StepUp, Superseded, read_rotation, read_step_up
 
+from .everywhere import write_everywhere
+from .outcomes import HouseFull, Opened, OpenLimited, OpenRevoked, UserRevoked, read_opening
 from .runner import Actor, IssuerTable, Runner
 from .scripts import Argument
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A session was opened. Ends are epoch ms."""
-
-    version: int
-    idle_end: int
-    absolute_end: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenLimited:
-    """The user opened too many sessions within a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRevoked:
-    """The session was revoked before the answer to its opening arrived."""
-
-
-@dataclass(frozen=True, slots=True)
-class UserRevoked:
-    """A user was bumped. ``kept`` lists the sessions that live on."""
-
-    version: int
-    found: bool
-    kept: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +65,12 @@ class Store:
         }
         victim = ""
         while True:
-            keys = {
-                "u": user_key(session_tag(sid)),
-                "meta": metadata_key(sid),
-                "opens": quiet_key(session_tag(sid)),
-                "m": metadata_key(victim or sid),
-                "sightings": sightings_key(victim or sid),
-            }
+            keys = _opening_keys(sid, victim or sid)
             reply = await self.runner.run("open", partition(sid), keys, {**arguments, "victim": victim}, actor)
-            match reply[0]:
-                case b"opened":
-                    return Opened(*(int(one) for one in reply[1:4]))
-                case b"superseded":
-                    return Superseded()
-                case b"limited":
-                    return OpenLimited()
-                case b"ended":
-                    return OpenRevoked()
-                case _:
-                    victim = reply[1].decode()
+            outcome = read_opening(reply)
+            if not isinstance(outcome, HouseFull):
+                return outcome
+            victim = outcome.victim
 
     async def rotate(
         self,
@@ -260,55 +220,29 @@ class Store:
 
     async def revoke_key(self, actor: Actor, *, iss: str, tag: str, kid: str, cause: Cause) -> bool:
         """Revoke a signing key everywhere, for ever; tell whether it was already."""
-        return await self._everywhere(
-            actor, cause, kind="k", tag=tag, instant_ms=self.runner.now_ms(), iss=iss, detail=kid
+        return await write_everywhere(
+            self.runner, actor, cause, kind="k", tag=tag, instant_ms=self.runner.now_ms(), iss=iss, detail=kid
         )
 
     async def revoke_issuer(self, actor: Actor, *, iss: str, before_ms: int, cause: Cause) -> bool:
         """Revoke all that an issuer issued up to an instant; tell whether it was already."""
-        return await self._everywhere(
-            actor, cause, kind="i", tag=issuer_tag(iss), instant_ms=before_ms, iss=iss, detail=""
+        return await write_everywhere(
+            self.runner, actor, cause, kind="i", tag=issuer_tag(iss), instant_ms=before_ms, iss=iss, detail=""
         )
-
-    async def _everywhere(
-        self, actor: Actor, cause: Cause, *, kind: str, tag: str, instant_ms: int, iss: str, detail: str
-    ) -> bool:
-        """Write to all partitions; acknowledged only when all have it, and safe to repeat."""
-        arguments: dict[str, Argument] = {
-            "kind": kind,
-            "tag": tag,
-            "instant": instant_ms,
-            "cause": CODE_OF_CAUSE[cause],
-            "cause_name": cause.value,
-            "iss": iss,
-            "detail": detail,
-        }
-        audited_in = partition(tag)
-        replies = await asyncio.gather(
-            *(
-                self.runner.run(
-                    "revoke_everywhere",
-                    part,
-                    {},
-                    {**arguments, "audited": "1" if part == audited_in else "0"},
-                    actor,
-                )
-                for part in range(PARTITIONS)
-            )
-        )
-        return all(reply[1] == b"1" for reply in replies)
 
     def _may(self, actor: Actor) -> dict[str, str | bytes]:
-        return {
-            "caller": actor.name,
-            "admin": "1" if actor.admin else "0",
-            "issuers": self.issuers.packed(actor),
-        }
+        return {"caller": actor.name, "admin": "1" if actor.admin else "0", "issuers": self.issuers.packed(actor)}
+
+
+def _opening_keys(sid: str, victim: str) -> dict[str, str]:
+    return {
+        "u": user_key(session_tag(sid)),
+        "meta": metadata_key(sid),
+        "opens": quiet_key(session_tag(sid)),
+        "m": metadata_key(victim),
+        "sightings": sightings_key(victim),
+    }
 
 
 def _session_keys(sid: str) -> dict[str, str]:
-    return {
-        "u": user_key(session_tag(sid)),
-        "m": metadata_key(sid),
-        "sightings": sightings_key(sid),
-    }
+    return {"u": user_key(session_tag(sid)), "m": metadata_key(sid), "sightings": sightings_key(sid)}
