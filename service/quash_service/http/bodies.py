@@ -11,7 +11,7 @@ from .problems import Problem
 
 FORM_LIMIT = 64 * 1024
 BATCH_LIMIT = 1024 * 1024
-_MAX_FIELDS = 64
+MAX_FIELDS = 64
 
 
 def media_type(request: Request) -> str:
@@ -50,7 +50,7 @@ async def read_form(request: Request) -> dict[str, str]:
         raise Problem("invalid_request", "this route takes application/x-www-form-urlencoded")
     body = await request.body()
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise Problem("invalid_request", "the form is not UTF-8, or has too many parameters") from None
     form: dict[str, str] = {}

@@ -12,10 +12,15 @@ from quash_service.tokens.mint import REGISTERED
 from .problems import Problem
 
 MAX_CLAIMS = 4096
-_SCOPE = pattern(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")
+_NAMES = r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*"
+SCOPE_PATTERN = rf"^({_NAMES})?$"
+"""Names separated by single spaces (RFC 6749 §3.3), or nothing."""
+_SCOPE = pattern(_NAMES)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """A string of 1-255 characters without control characters: a subject, an issuer, a class."""
+Word = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x20\x7f-\x9f]*$")]
+"""A name without spaces: an audience, a way to authenticate (RFC 8176)."""
 Text = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """A string for people: an agent, a device."""
 
@@ -41,8 +46,8 @@ def checked_claims(claims: Any) -> str:  # noqa: ANN401 - whatever JSON the call
     return text.decode()
 
 
-def checked_scope(scope: str, code: str = "invalid_body") -> str:
-    """Return a scope in RFC 6749 §3.3's form, single spaces between. Raises ``code``."""
+def checked_scope(scope: str) -> str:
+    """Return a scope in RFC 6749 §3.3's form, single spaces between. Raises ``invalid_scope``."""
     if scope and _SCOPE.fullmatch(scope) is None:
-        raise Problem(code, "scope must be names separated by single spaces (RFC 6749 §3.3)")
+        raise Problem("invalid_scope", "scope must be names separated by single spaces (RFC 6749 §3.3)")
     return scope

@@ -21,9 +21,15 @@ from .callers import services_of
 from .edge import translate
 from .problems import Problem, answer
 
+IDENTITY_HEADERS = tuple(
+    f"x-auth-{name}"
+    for name in ("subject", "issuer", "session", "token-id", "client", "scope", "acr", "auth-time", "expires-at")
+)
+"""What a proxy is told about who calls."""
 _QUERY = frozenset({"check", "max_age", "acr", "scope", "audience"})
-_MAX_AGE_DIGITS = 10
-_WORDS = pattern(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+MAX_AGE_DIGITS = 10
+WORDS_PATTERN = r"^[\x20\x21\x23-\x5b\x5d-\x7e]*$"
+_WORDS = pattern(WORDS_PATTERN)
 
 
 async def forward_auth(request: Request) -> Response:
@@ -77,7 +83,7 @@ def _ask(request: Request, leeway_s: int) -> Ask:
         if _WORDS.fullmatch(query.get(name, "")) is None:
             raise Problem("invalid_parameter", f"{name}: must be printable ASCII (RFC 6749 §3.3)")
     max_age = query.get("max_age")
-    if max_age is not None and not (max_age.isascii() and max_age.isdigit() and len(max_age) <= _MAX_AGE_DIGITS):
+    if max_age is not None and not (max_age.isascii() and max_age.isdigit() and len(max_age) <= MAX_AGE_DIGITS):
         raise Problem("invalid_parameter", "max_age: must be a number of seconds")
     return Ask(
         check="live",
@@ -98,15 +104,12 @@ def _refused(status: int, challenge: str, reason: str) -> Response:
 
 
 def _headers(claims: Claims | None) -> dict[str, str]:
-    values: dict[str, object] = {
-        "subject": claims and claims.sub,
-        "issuer": claims and claims.iss,
-        "session": claims and claims.sid,
-        "token-id": claims and claims.jti,
-        "client": claims and claims.client_id,
-        "scope": claims and " ".join(sorted(claims.scopes)),
-        "acr": claims and claims.acr,
-        "auth-time": claims and claims.auth_time,
-        "expires-at": claims and claims.exp,
-    }
-    return {f"x-auth-{name}": quote(str(value), safe=" :/@") if value else "" for name, value in values.items()}
+    if claims is None:
+        return dict.fromkeys(IDENTITY_HEADERS, "")
+    scope = " ".join(sorted(claims.scopes))
+    values = (
+        *(claims.sub, claims.iss, claims.sid, claims.jti, claims.client_id),
+        *(scope, claims.acr, claims.auth_time, claims.exp),
+    )
+    said = zip(IDENTITY_HEADERS, values, strict=True)
+    return {name: quote(str(value), safe=" :/@") if value else "" for name, value in said}

@@ -45,8 +45,10 @@ STATUS: dict[str, tuple[int, str]] = {
 }
 """Every code that can be answered: status and text."""
 
-_OAUTH_NAMES = {"unavailable": "temporarily_unavailable", "state_full": "temporarily_unavailable"}
-_REPEATABLE = {429, 503}
+OAUTH_NAMES = {"unavailable": "temporarily_unavailable", "state_full": "temporarily_unavailable"}
+"""Codes that OAuth has another name for."""
+REPEATABLE = frozenset({429, 503})
+"""Statuses that say when to come again."""
 
 
 class Problem(HTTPException):
@@ -59,7 +61,7 @@ class Problem(HTTPException):
 
     def _headers(self) -> dict[str, str]:
         headers = {"cache-control": "no-store", **(self.headers or {})}
-        if self.status_code in _REPEATABLE:
+        if self.status_code in REPEATABLE:
             headers.setdefault("retry-after", str(RETRY_AFTER_S))
         return headers
 
@@ -76,7 +78,7 @@ class Problem(HTTPException):
 
     def as_oauth(self) -> Response:
         """Return the RFC 6749 §5.2 error."""
-        document = {"error": _OAUTH_NAMES.get(self.code, self.code), "error_description": self.detail}
+        document = {"error": OAUTH_NAMES.get(self.code, self.code), "error_description": self.detail}
         return Response(orjson.dumps(document), self.status_code, self._headers(), "application/json")
 
 

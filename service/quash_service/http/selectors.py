@@ -9,15 +9,23 @@ from quash.reasons import Cause
 from .claims import Name
 from .problems import Problem
 
-Seconds = Annotated[int, Field(ge=0, le=2**53, strict=True)]
+
+def _as_integer(number: object) -> object:
+    """To JSON 5.0 and 5 are one number, and some programs write the former."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
+Seconds = Annotated[int, Field(ge=0, le=2**53, strict=True), BeforeValidator(_as_integer)]
+"""An instant or a version."""
 MAX_KEEP = 400
 
 
 def _as_list(keep: object) -> object:
     """One session to keep may be given as itself."""
     return [keep] if isinstance(keep, str) else keep
+
+
+_Kept = Annotated[tuple[str, ...], Field(max_length=MAX_KEEP)]
 
 
 class _Selector(BaseModel):
@@ -55,8 +63,8 @@ class ByUser(_Selector):
 
     sub: Name
     iss: Name | None = None
-    keep: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(max_length=MAX_KEEP)] = ()
-    access_only: bool = False
+    keep: Annotated[_Kept, BeforeValidator(_as_list, json_schema_input_type=str | _Kept)] = ()
+    access_only: Annotated[bool, Field(strict=True)] = False
 
 
 class ByKey(_Selector):

@@ -41,8 +41,8 @@ async def token(request: Request) -> Response:
         raise Problem("unsupported_grant_type" if "grant_type" in form else "invalid_request")
     if "refresh_token" not in form:
         raise Problem("invalid_request", "refresh_token is missing")
-    scope = checked_scope(form.get("scope", ""), "invalid_scope")
-    session_scope = checked_scope(form["session_scope"], "invalid_scope") if "session_scope" in form else None
+    scope = checked_scope(form.get("scope", ""))
+    session_scope = checked_scope(form["session_scope"]) if "session_scope" in form else None
     claims = _claims(form["claims"]) if "claims" in form else None
     ip, net = _address(form.get("ip", ""))
     parsed = parse_refresh(services, form["refresh_token"])

@@ -62,4 +62,4 @@ async def readyz(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Prometheus metrics of all workers."""
-    return Response(services_of(request).metrics.page(), media_type=CONTENT_TYPE)
+    return Response(services_of(request).metrics.page(), headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
