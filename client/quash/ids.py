@@ -6,6 +6,7 @@ shifted into another pair with the same hash.
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from re import compile as pattern
 
@@ -39,6 +40,7 @@ def key_tag(iss: str, thumbprint: str) -> str:
     return _b64(_digest(iss, thumbprint)[:12])
 
 
+@lru_cache(maxsize=256)  # every check asks for one of a few
 def issuer_tag(iss: str) -> str:
     """Return the 16-character tag of an issuer."""
     return _b64(_digest(iss, "")[:12])

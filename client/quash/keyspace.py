@@ -4,7 +4,9 @@ Everything here is frozen: other programs read the same keys. A change of any by
 What is stored in another form raises ``Unavailable`` (state ``corrupt``): nobody can say what it meant.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .errors import Unavailable
@@ -31,6 +33,7 @@ CALLERS = "quash:{0}:callers"
 JTI_SHARDS = 16
 _MAX_DIGITS = 16
 _REVOKED_BYTES, _RECORD_BYTES, _TOMBSTONE_BYTES = 24, 39, 15
+_LIMIT_BYTES = 30
 
 CAUSE_CODES: dict[str, Cause] = {
     "l": Cause.LOGOUT,
@@ -104,17 +107,43 @@ def read_number(stored: bytes) -> int:
     return int(stored)
 
 
+class Limit(NamedTuple):
+    """The longest life of an issuer's access tokens: ``now_s`` for those issued after ``since`` (epoch ms)."""
+
+    now_s: int
+    since: int
+    before_s: int
+
+
 class Global(NamedTuple):
     """A partition's ``g`` as a reader needs it. Instants are epoch ms.
 
     ``since`` judges the ``iat`` of tokens without a session of ours; it equals ``born`` unless
-    older tokens are trusted on purpose. ``keys`` and ``issuers`` map tags to instants.
+    older tokens are trusted on purpose. ``keys`` and ``issuers`` map tags to instants, ``limits``
+    maps the tags of issuers to what is published about them.
     """
 
     born: int
     since: int
     keys: dict[str, int]
     issuers: dict[str, int]
+    limits: Mapping[str, Limit] = MappingProxyType({})
+
+
+def unpack_limits(packed: bytes) -> dict[str, Limit]:
+    """Return the limits of a ``g``'s ``l``: 30 bytes each, tag limit since limit-before. Raises ``Unavailable``."""
+    starts = range(0, len(packed), _LIMIT_BYTES)
+    if len(packed) % _LIMIT_BYTES or not all(packed[at : at + 16].isascii() for at in starts):
+        raise corrupt()
+    number = int.from_bytes
+    return {
+        packed[at : at + 16].decode(): Limit(
+            number(packed[at + 16 : at + 20], "big"),
+            number(packed[at + 20 : at + 26], "big"),
+            number(packed[at + 26 : at + 30], "big"),
+        )
+        for at in starts
+    }
 
 
 def unpack_revoked(packed: bytes) -> tuple[dict[str, int], dict[str, int]]:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from .errors import Unavailable
-from .keyspace import Global, global_key, read_number, unpack_revoked
+from .keyspace import Global, Limit, global_key, read_number, unpack_limits, unpack_revoked
 from .reader import Question, State, decide, needs_bucket
 
 
@@ -30,8 +30,8 @@ class RedisState:
         self._timeout_s = timeout_s
         self._waiting: list[tuple[Question, asyncio.Future[State]]] = []
         self._ticks: set[asyncio.Task[None]] = set()
-        self._packed: bytes | None = None
-        self._revoked: tuple[dict[str, int], dict[str, int]] = ({}, {})
+        self._packed: list[bytes | None] = [None, None]
+        self._known: tuple[dict[str, int], dict[str, int], dict[str, Limit]] = ({}, {}, {})
 
     async def ask(self, asked: Question) -> State:
         """Return the state for one question. Raises ``Unavailable``."""
@@ -82,7 +82,7 @@ class RedisState:
         partitions = {one.partition for one in asked}
         pipe: Any = self._client.pipeline(transaction=False)
         for part in partitions:
-            pipe.hmget(global_key(part), ("born", "since", "r"))
+            pipe.hmget(global_key(part), ("born", "since", "r", "l"))
         for one in asked:
             pipe.hmget(one.key, one.fields)
         replies = await pipe.execute()
@@ -103,15 +103,16 @@ class RedisState:
         return {at for at, hit in zip(wanted, found, strict=True) if hit}
 
     def _shared(self, fields: list[bytes | None]) -> Global | Unavailable:
-        born, since, packed = fields
+        born, since, *packed = fields
         try:
             # Born is rounded down to its second; nothing is served before that second is over.
             if born is None or since is None or self._now_ms() < read_number(born) + 1000:
                 return _unborn()
             if packed != self._packed:
-                self._revoked = unpack_revoked(packed or b"")
+                revoked, limits = packed
+                self._known = (*unpack_revoked(revoked or b""), unpack_limits(limits or b""))
                 self._packed = packed
-            return Global(read_number(born), read_number(since), *self._revoked)
+            return Global(read_number(born), read_number(since), *self._known)
         except Unavailable as error:
             return error
 

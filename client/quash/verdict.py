@@ -58,6 +58,15 @@ CLAIM_RULES: tuple[ClaimRule, ...] = (
 )
 
 
+def _lifetime_beyond_limit(claims: Claims, state: State, _: int) -> bool:
+    """What the state publishes binds too; after a rise, tokens issued before it are held to the limit of then."""
+    limit = state.shared.limits.get(issuer_tag(claims.iss))
+    if limit is None:
+        return False
+    longest = limit.before_s if claims.iat * 1000 <= limit.since else limit.now_s
+    return claims.exp - claims.iat > longest
+
+
 def _key_revoked(claims: Claims, state: State, _: int) -> bool:
     """A stolen key forges any iat, so all of its tokens go, whenever they say they were issued."""
     return claims.key_tag in state.shared.keys
@@ -111,6 +120,7 @@ def _session_superseded(_: Claims, state: State, __: int) -> bool:
 
 
 STATE_RULES: tuple[StateRule, ...] = (
+    (Reason.LIFETIME_TOO_LONG, _lifetime_beyond_limit),
     (Reason.KEY_REVOKED, _key_revoked),
     (Reason.ISSUER_REVOKED, _issuer_revoked),
     (Reason.STORE_REBORN, _store_reborn),

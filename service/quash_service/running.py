@@ -48,6 +48,7 @@ async def running(
             services.say_trust(first)
         while not await services.floor.ready():  # noqa: ASYNC110 - the rest of the second of a birth
             await asyncio.sleep(0.05)
+        await services.lifetimes.publish()
         stop = asyncio.Event()
         beat = asyncio.get_running_loop().create_task(_beat(services, stop))
         try:

@@ -18,7 +18,7 @@ from .logs import get_logger
 from .metrics import Metrics
 from .published import PublishedKeys
 from .settings import Settings
-from .store import Floor, IssuerTable, Limits, Listing, Pulse, Runner, Store, Trust
+from .store import Floor, IssuerTable, LifetimeLimits, Limits, Listing, Pulse, Runner, Store, Trust
 from .tokens.keyring import Keyring
 from .tokens.mint import Minter
 from .tokens.refresh import RefreshSecrets
@@ -36,6 +36,7 @@ class Services:
     store: Store
     listing: Listing
     floor: Floor
+    lifetimes: LifetimeLimits
     judge: Judge
     published: PublishedKeys
     keyring: Keyring
@@ -52,11 +53,14 @@ class Services:
         """
         pulse = await self.floor.pulse()
         if pulse.born:
+            self.lifetimes.due = True
             self.metrics.births.inc(pulse.born)
             log.warning("state_born", partitions=pulse.born, older_tokens_trusted=pulse.trusted)
             if self.settings.issuers and not pulse.trusted:
                 log.warning("older_tokens_refused", mend="QUASH_TRUST_TOKENS_SINCE, see docs, if no revocation is lost")
             self.say_trust(pulse)
+        if self.lifetimes.due and await self.floor.ready():
+            await self.lifetimes.publish()
         # Last, so that a broken file of keys leaves the state well kept.
         self.keyring.refresh()
         self.judge.reload_keys()
@@ -149,6 +153,7 @@ def build(
             secrets=secrets.fingerprints,
             trust=_trust(settings),
         ),
+        lifetimes=LifetimeLimits(runner, {policy.issuer: policy.max_access_ttl_s for policy in policies}),
         judge=judge,
         published=published,
         keyring=keyring,

@@ -1,6 +1,6 @@
 """The floor of the state: joining it, its birth, and making again what was lost of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -35,7 +35,8 @@ _REFUSALS: dict[bytes, tuple[str, str]] = {
     ),
     b"secrets": (
         "unknown_refresh_secret",
-        "this host lacks the refresh secret {detail!r} of this state: share one QUASH_KEYS_DIR between all its hosts",
+        "this host lacks the refresh secret {detail!r} of this state: share one QUASH_KEYS_DIR between all its hosts, "
+        "or, if it is lost for ever, `quash key drop-refresh-secret {detail} --yes` logs its sessions out",
     ),
 }
 
@@ -45,12 +46,14 @@ class Pulse:
     """What a heartbeat saw.
 
     How many partitions were made (again), whether the instant given for trusting older tokens is
-    what judges them everywhere, and the clock difference in ms.
+    what judges them everywhere, the clock difference in ms, and the tags of the keys that are
+    revoked in every partition.
     """
 
     born: int
     trusted: bool
     offset_ms: int
+    revoked_keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,11 @@ class Trust:
 class Floor:
     """Joins the state and keeps it whole. Raises ``Unavailable`` when the engine does not answer.
 
-    Parameters: ``secrets`` returns id → fingerprint of the refresh secrets of this host,
-    ``configured`` the issuers that it accepts, ``trust`` the instant that was given on purpose for
-    tokens older than the birth. It counts only at a birth, and never for sessions.
+    Parameters: ``secrets`` returns id → fingerprint of the refresh secrets of this host, ``dropped``
+    the ids that no host needs any more, ``revoked_keys`` the tags of our own revoked keys and since
+    when (epoch s), which a state that has forgotten everything is told again, ``configured`` the
+    issuers that it accepts, ``trust`` the instant that was given on purpose for tokens older than
+    the birth. It counts only at a birth, and never for sessions.
     """
 
     def __init__(
@@ -78,12 +83,16 @@ class Floor:
         configured: tuple[str, ...],
         secrets: Callable[[], Mapping[str, str]],
         trust: Trust | None,
+        dropped: Callable[[], Sequence[str]] = tuple,
+        revoked_keys: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._runner = runner
         self._clock = clock
         self._table = table
         self._configured = configured
         self._secrets = secrets
+        self._dropped = dropped
+        self._revoked_keys = revoked_keys
         self._trust = trust
         self.known_secrets: frozenset[str] = frozenset()
 
@@ -98,6 +107,7 @@ class Floor:
                 "schema": SCHEMA,
                 "tags": TAGS_FINGERPRINT,
                 "secret_count": len(secrets),
+                "dropped": "".join(self._dropped()),
                 "names": [*(item for pair in secrets.items() for item in pair), *self._configured],
             },
         )
@@ -117,18 +127,17 @@ class Floor:
         try:
             pipe = self._runner.client.pipeline(transaction=False)
             pipe.time()
-            pipe.hkeys(FLOOR)
+            pipe.hgetall(FLOOR)
             for part in ALL_PARTITIONS:
                 pipe.hmget(global_key(part), ("born", "since", "r"))
             (seconds, micros), floor, *partitions = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
         self._follow(seconds * 1000 + micros // 1000, sent_at)
-        if not floor:
-            await self.join()
-        self.known_secrets = frozenset(name[-1:].decode() for name in floor if name.startswith(b"secret:"))
+        await self._stand_on(floor)
         lost = [part for part, (born, *_) in enumerate(partitions) if born is None]
-        known = merge_revoked([packed for *_, packed in partitions if packed])
+        revoked = [packed or b"" for *_, packed in partitions]
+        known = merge_revoked([*revoked, self._own_revoked()])
         born = self._runner.now_ms() // 1000 * 1000
         # A partition lost alone has forgotten revocations: what adopting a new state trusts does not hold for it.
         since = self._since(born) if len(lost) == len(partitions) else born
@@ -141,7 +150,21 @@ class Floor:
             )
         in_force = {since if known_since is None else read_number(known_since) for _, known_since, _ in partitions}
         trusted = self._trust is not None and in_force == {self._trust.since_ms}
-        return Pulse(len(lost), trusted, self._clock.offset_ms)
+        return Pulse(len(lost), trusted, self._clock.offset_ms, frozenset.intersection(*map(_key_tags, revoked)))
+
+    async def _stand_on(self, floor: Mapping[bytes, bytes]) -> None:
+        """Join again where the floor is gone, or where secrets came or went without its hearing of it."""
+        known = {name[-1:].decode(): value.decode() for name, value in floor.items() if name.startswith(b"secret:")}
+        own, dropped = self._secrets(), set(self._dropped())
+        if not floor or dropped & known.keys() or not own.keys() <= known.keys():
+            await self.join()
+        self.known_secrets = frozenset((known.keys() | own.keys()) - dropped)
+
+    def _own_revoked(self) -> bytes:
+        return b"".join(
+            b"k" + tag.encode() + (since * 1000).to_bytes(6, "big") + CODE_OF_CAUSE[Cause.COMPROMISED].encode()
+            for tag, since in self._revoked_keys().items()
+        )
 
     def _follow(self, primary_ms: int, sent_at: int) -> None:
         """Take over the primary's time, but not from an answer so late that it says little about now."""
@@ -162,6 +185,11 @@ class Floor:
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
         return born is not None and self._runner.now_ms() >= read_number(born) + 1000
+
+
+def _key_tags(packed: bytes) -> frozenset[str]:
+    entries = (packed[at : at + 17] for at in range(0, len(packed), 24))
+    return frozenset(entry[1:].decode("ascii", "replace") for entry in entries if entry.startswith(b"k"))
 
 
 def merge_revoked(packed: list[bytes]) -> bytes:
