@@ -28,7 +28,9 @@ class Issuer:
     ``audiences`` empty means that no audience is demanded. ``embeds`` lists which of Quash's own
     claims (``sid``, ``ver``) the issuer puts into its tokens: listed ones are required, others
     ignored. ``types`` are the accepted ``typ`` headers in lower case, ``""`` for an absent one.
-    ``max_access_ttl_s`` bounds exp − iat; ``skew_s`` is how far its clock may differ.
+    ``require`` lists claims that must have a value, such as the one that tells the issuer's access
+    tokens from its id tokens (RFC 8725 §3.12). ``max_access_ttl_s`` bounds exp − iat; ``skew_s`` is
+    how far its clock may differ.
     """
 
     issuer: str
@@ -38,6 +40,7 @@ class Issuer:
     skew_s: int = 1
     has_jti: bool = True
     embeds: frozenset[str] = frozenset()
+    require: frozenset[tuple[str, str]] = frozenset()
     types: frozenset[str] = frozenset({"", "jwt", "at+jwt"})
 
 

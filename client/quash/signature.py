@@ -78,7 +78,7 @@ def _claims(unverified: Unverified, policy: Issuer, key_tag: str) -> Claims:
         ver=_version(payload) if "ver" in policy.embeds else None,
         auth_time=_seconds(payload, "auth_time") if "auth_time" in payload else None,
         acr=_text(payload, "acr") if "acr" in payload else None,
-        amr=_strings(payload, "amr") if "amr" in payload else (),
+        amr=_methods(payload),
         client_id=_text(payload, "client_id") if "client_id" in payload else None,
         tag=ids.user_tag(iss, sub),
         jti16=None if jti is None else ids.jti_id(iss, jti),
@@ -128,6 +128,12 @@ def _strings(payload: Mapping[str, object], name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise _wrong(name, "a list of strings")
     return tuple(value)
+
+
+def _methods(payload: Mapping[str, object]) -> tuple[str, ...]:
+    """Return ``amr`` (RFC 8176). Nothing is judged by it, and some issuers list objects: those are passed over."""
+    value = payload.get("amr")
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def _one_or_more(payload: Mapping[str, object], name: str) -> tuple[str, ...]:

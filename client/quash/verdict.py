@@ -39,8 +39,9 @@ def _wrong_audience(claims: Claims, _: int, ask: Ask) -> bool:
 
 
 def _wrong_type(claims: Claims, _: int, __: Ask) -> bool:
-    """RFC 8725 §3.11: an id token or a logout token is no access token."""
-    return claims.typ not in claims.policy.types
+    """RFC 8725 §3.11 and §3.12: an id token or a logout token is no access token, by its header or by a claim."""
+    policy = claims.policy
+    return claims.typ not in policy.types or any(claims.all.get(name) != value for name, value in policy.require)
 
 
 def _lifetime_too_long(claims: Claims, _: int, __: Ask) -> bool:

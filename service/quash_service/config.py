@@ -104,6 +104,9 @@ class IssuerConfig(BaseModel):
     max_access_ttl_s: Whole = Field(3600, ge=1, le=86400, description="Longest exp - iat that is accepted.")
     skew_s: Whole = Field(1, ge=0, le=60, description="How far its clock may be from ours.")
     has_jti: bool = Field(default=True, description="Off: its tokens have no `jti` and cannot be revoked one by one.")
+    require: dict[Name, str] = Field(
+        {}, description="Claims that must have these values, where `typ` does not tell its access tokens from others."
+    )
     embeds: frozenset[Literal["sid", "ver"]] = Field(
         frozenset(), description="Which of our claims it puts into its tokens; listed ones are required."
     )
@@ -130,6 +133,7 @@ class IssuerConfig(BaseModel):
             skew_s=self.skew_s,
             has_jti=self.has_jti,
             embeds=frozenset(self.embeds),
+            require=frozenset(self.require.items()),
         )
 
     def load_keys(self) -> tuple[Key, ...]:

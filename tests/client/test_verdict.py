@@ -130,6 +130,13 @@ def test_another_media_type_is_no_access_token() -> None:
     assert judged(claims(typ="")) is None
 
 
+def test_a_claim_that_must_have_a_value_tells_access_tokens_from_others() -> None:
+    policy = replace(POLICY, require=frozenset({("token_use", "access")}))
+    assert judged(claims(policy=policy, all={"token_use": "access"})) is None
+    for others in ({"token_use": "id"}, {"token_use": ["access"]}, {}):
+        assert judged(claims(policy=policy, all=others)) is Reason.WRONG_TYPE
+
+
 @pytest.mark.parametrize(("life", "reason"), [(600, None), (601, Reason.LIFETIME_TOO_LONG)])
 def test_a_lifetime_beyond_the_issuers_longest_is_refused(life: int, reason: Reason | None) -> None:
     assert judged(claims(exp=IAT + life)) is reason
