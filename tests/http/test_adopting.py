@@ -53,7 +53,7 @@ def test_each_issuer_of_the_page_has_a_table_and_a_test() -> None:
 @pytest.fixture(scope="module")
 def options(folder: Path) -> dict[str, Any]:
     """The page's tables, with the issuers' published keys lying in files: there is no way out of here."""
-    issuers = []
+    issuers: list[dict[str, Any]] = []
     for table in TABLES.values():
         IssuerConfig(**table)
         alg = table["algorithms"][0]
