@@ -102,7 +102,7 @@ def read_fields(stored: Mapping[bytes, bytes]) -> dict[str, str]:
         fields = {name.decode(): value.decode() for name, value in stored.items()}
     except UnicodeDecodeError:
         raise corrupt() from None
-    if not _OWNERS <= fields.keys() or not isinstance(strict_json(stored.get(b"claims", b"{}")), dict):
+    if not _OWNERS.issubset(fields) or not isinstance(strict_json(stored.get(b"claims", b"{}")), dict):
         raise corrupt()
     if b"auth_time" in stored:
         read_number(stored[b"auth_time"])

@@ -2,11 +2,14 @@
 
 import contextlib
 import socket
-from asyncio import create_task, sleep
+from asyncio import Protocol, create_task, sleep
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from quash_service.cli.protocol import BoundedProtocol
 
 
 class _Server(uvicorn.Server):
@@ -17,12 +20,12 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[int]:
+async def served(app: ASGIApp, protocol: type[Protocol] = BoundedProtocol, **config: Any) -> AsyncIterator[int]:
     """Serve an application whose lifespan runs already, with production's protocol; yield the port."""
     with contextlib.closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
-        protocol = "quash_service.cli.protocol:BoundedProtocol"
-        server = _Server(uvicorn.Config(app, http=protocol, lifespan="off", ws="none", log_config=None))
+        options = {"http": protocol, "lifespan": "off", "ws": "none", "log_config": None, **config}
+        server = _Server(uvicorn.Config(app, **options))
         running = create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await sleep(0.01)

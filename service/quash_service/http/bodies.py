@@ -1,5 +1,6 @@
-"""Reading bodies: bounded while they arrive, strict in form."""
+"""Reading bodies: bounded in size and time while they arrive, strict in form."""
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,6 +12,8 @@ from .problems import Problem
 
 FORM_LIMIT = 64 * 1024
 BATCH_LIMIT = 1024 * 1024
+BODY_S = 10.0
+"""How long a body may take to arrive whole."""
 MAX_FIELDS = 64
 
 
@@ -19,20 +22,30 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def bounded(scope: Scope, receive: Receive) -> Receive:
-    """Return ``receive`` with the route's limit: a larger body is refused while it arrives.
+def bounded(scope: Scope, receive: Receive, *, body_s: float = BODY_S) -> Receive:
+    """Return ``receive`` with the route's limit: a larger or slower body is refused while it arrives.
 
-    Raises ``body_too_large`` at once when the length is stated, whichever it turns out to be.
+    Parameters: ``body_s`` how many seconds the whole body may take from now on. Raises
+    ``body_too_large`` at once when the length is stated, whichever it turns out to be; what is
+    returned raises it too, or ``request_timeout``.
     """
     limit = BATCH_LIMIT if scope["path"] == "/introspect/batch" else FORM_LIMIT
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise Problem("body_too_large")
     size = 0
+    deadline: float | None = asyncio.get_running_loop().time() + body_s
 
     async def receive_bounded() -> Message:
-        nonlocal size
-        message = await receive()
+        nonlocal size, deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            # What is left of the body must not be taken for the connection's next request.
+            raise Problem("request_timeout", headers={"connection": "close"}) from None
+        if not message.get("more_body", False):
+            deadline = None  # from here on it waits for the caller to hang up, which takes any time
         size += len(message.get("body", b""))
         if size > limit:
             raise Problem("body_too_large")

@@ -18,7 +18,7 @@ from quash_service.logs import get_logger
 from quash_service.metrics import Metrics
 from quash_service.store import StateFull
 
-from .bodies import bounded, media_type
+from .bodies import BODY_S, bounded, media_type
 from .problems import Problem
 
 OAUTH_ROUTES = frozenset({"/introspect", "/revoke", "/token"})
@@ -75,13 +75,22 @@ class Edge:
     """The outermost middleware.
 
     Parameters: ``request_id`` makes a fresh id, ``templates`` names the paths of plain routes by
-    their endpoints (FastAPI's own routes name themselves).
+    their endpoints (FastAPI's own routes name themselves), ``body_s`` is how many seconds a body may
+    take to arrive.
     """
 
-    def __init__(self, app: ASGIApp, *, request_id: Callable[[], str], templates: Mapping[object, str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        request_id: Callable[[], str],
+        templates: Mapping[object, str],
+        body_s: float = BODY_S,
+    ) -> None:
         self._app = app
         self._request_id = request_id
         self._templates = templates
+        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -102,7 +111,7 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, bounded(scope, receive), send_marked)
+            await self._app(scope, bounded(scope, receive, body_s=self._body_s), send_marked)
         except Exception as error:  # noqa: BLE001 - answered here, so that no server prints it elsewhere
             request = Request(scope, receive)
             await answer_error(request, translate(request, error))(scope, receive, send_marked)

@@ -25,6 +25,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "not_found": (404, "there is no such route"),
     "session_unknown": (404, "there is no such session"),
     "method_not_allowed": (405, "this route does not take this method"),
+    "request_timeout": (408, "the request did not arrive in time"),
     "authentication_superseded": (409, "the authentication is older than the user's last revocation: log in again"),
     "session_ended": (409, "the session is over: log in again"),
     "body_too_large": (413, "the body is larger than this route takes"),
