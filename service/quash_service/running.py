@@ -85,11 +85,20 @@ async def _checked(client: Redis, settings: Settings, *, in_memory: bool) -> Non
             await check_engine(client, settings.durability, memory=in_memory)
         except (RedisError, OSError) as error:
             if loop.time() > give_up:
-                message = f"the engine does not answer ({type(error).__name__}): check QUASH_REDIS_URL and that it runs"
-                raise EngineRefused("engine_unreachable", message) from error
+                raise _unreachable(settings, error) from error
             await asyncio.sleep(0.1)
         else:
             return
+
+
+def _unreachable(settings: Settings, error: Exception) -> EngineRefused:
+    kind = type(error).__name__
+    if settings.redis_url is None:
+        said = f"the engine does not answer ({kind}): see engine/engine.log in {settings.data_dir.absolute()}"
+    else:
+        url = safe_url(settings.redis_url.get_secret_value())
+        said = f"the engine at {url} does not answer ({kind}): check QUASH_REDIS_URL and that it runs"
+    return EngineRefused("engine_unreachable", said)
 
 
 async def _beat(services: Services, stop: asyncio.Event) -> None:

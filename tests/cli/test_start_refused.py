@@ -70,7 +70,7 @@ def test_an_engine_that_does_not_answer_is_state_unavailable(tmp_path: Path) -> 
 
     with ThreadPoolExecutor() as pool:
         for done in pool.map(run, range(len(commands))):
-            assert "does not answer" in sentence(done, 3)
+            assert "the engine at redis://***@127.0.0.1:1/0 does not answer" in sentence(done, 3)
             assert "hunter22" not in done.stderr
 
 
