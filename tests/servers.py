@@ -36,12 +36,12 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 class RunningServer:
     """A `quash serve` of this test run. `url` and `data_dir` stay the same over `restart`."""
 
-    def __init__(self, tmp_path: Path, args: Sequence[str], env: Mapping[str, str], workers: int) -> None:
+    def __init__(self, tmp_path: Path, args: Sequence[str], env: Mapping[str, str], workers: int, port: int) -> None:
         self.data_dir = tmp_path / "data"
         self._log = tmp_path / "service.log"
         self._cwd = tmp_path
         self._env = clean_environment({"QUASH_DATA_DIR": str(self.data_dir), **env})
-        self.port = free_port()
+        self.port = port
         self.url = f"{'https' if '--tls-cert' in args else 'http'}://127.0.0.1:{self.port}"
         self._command = [*COMMAND, "serve", "--port", str(self.port), "--workers", str(workers), *args]
         self._child = self._run()
@@ -160,9 +160,11 @@ class RunningServer:
                 end_engine(self.data_dir)
 
 
-def serve(tmp_path: Path, *args: str, env: Mapping[str, str] | None = None, workers: int = 1) -> RunningServer:
-    """Start `quash serve` with further `args` and settings; entering the block waits for /readyz."""
-    return RunningServer(tmp_path, args, env or {}, workers)
+def serve(
+    tmp_path: Path, *args: str, env: Mapping[str, str] | None = None, workers: int = 1, port: int | None = None
+) -> RunningServer:
+    """Start `quash serve` with further `args` and settings, on a free port; entering the block waits for /readyz."""
+    return RunningServer(tmp_path, args, env or {}, workers, port or free_port())
 
 
 def end_engine(data_dir: Path) -> None:
