@@ -16,6 +16,7 @@ from .http.edge import ERROR_HANDLERS, Edge
 from .http.openapi import schema_of
 from .running import running
 from .settings import Settings
+from .tokens.signer import Signer
 
 # The hot routes first: they are matched in this order.
 ROUTES = (
@@ -40,16 +41,20 @@ def create_app(
     in_memory: bool = False,
     clock: Clock | None = None,
     random_bytes: Callable[[int], bytes] = os.urandom,
+    signer: Signer | None = None,
 ) -> FastAPI:
     """Return the service as an ASGI application; its lifespan starts or reaches the engine.
 
     Parameters: ``in_memory`` for a throw-away trial without an engine, ``clock`` and
-    ``random_bytes`` where time and randomness come from.
+    ``random_bytes`` where time and randomness come from, ``signer`` who signs access tokens instead
+    of the keys in the keys directory.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(settings, in_memory=in_memory, clock=clock, random_bytes=random_bytes) as services:
+        async with running(
+            settings, in_memory=in_memory, clock=clock, random_bytes=random_bytes, serving=True, signer=signer
+        ) as services:
             app.state.services = services
             yield
 

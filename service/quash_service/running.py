@@ -16,6 +16,7 @@ from .engine import EmbeddedEngine, EngineRefused, Supervisor, check_engine, con
 from .logs import get_logger
 from .services import Services, build
 from .settings import Settings
+from .tokens.signer import Signer
 
 HEARTBEAT_S = 1.0
 PATIENCE_S = 10.0
@@ -32,16 +33,27 @@ async def running(
     clock: Clock | None = None,
     random_bytes: Callable[[int], bytes] = os.urandom,
     announce: bootstrap.Announce | None = None,
+    serving: bool = False,
+    signer: Signer | None = None,
 ) -> AsyncIterator[Services]:
     """Start or reach the engine, check it, join the state and beat until the end of the block.
 
+    Parameters: ``serving`` tells a service from a command, ``signer`` is one whose key lives elsewhere.
     Raises ``EngineRefused`` and ``FloorRefused``, whose messages say how to mend it.
     """
     bootstrap.make_private(settings.data_dir)
     async with contextlib.AsyncExitStack() as stack:
         client = await _client(settings, stack, in_memory=in_memory)
         await _checked(client, settings, in_memory=in_memory)
-        services = build(settings, client, clock=clock or Clock(), random_bytes=random_bytes, announce=announce)
+        services = build(
+            settings,
+            client,
+            clock=clock or Clock(),
+            random_bytes=random_bytes,
+            announce=announce,
+            serving=serving,
+            signer=signer,
+        )
         await services.floor.join()
         first = await services.pulse()
         if not first.born:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from quash.keys import Key
 from quash.policy import OWN_TYPES, Issuer
+from quash.reasons import Cause
 from quash.state_redis import RedisState
 
 from . import bootstrap
@@ -18,18 +19,29 @@ from .logs import get_logger
 from .metrics import Metrics
 from .published import PublishedKeys
 from .settings import Settings
-from .store import Floor, IssuerTable, LifetimeLimits, Limits, Listing, Pulse, Runner, Store, Trust
+from .store import Actor, Floor, IssuerTable, LifetimeLimits, Limits, Listing, Pulse, Runner, Store, Trust
 from .tokens.keyring import Keyring
+from .tokens.life import Terms
 from .tokens.mint import Minter
 from .tokens.refresh import RefreshSecrets
+from .tokens.signer import PUBLIC, Signer
+
+RETIRE_SLACK_S = 60 + 60
+"""The greatest leeway of a check, and a minute for hosts that see a changed file late."""
+HEART = Actor("quash", admin=True, issuers=None, request_id="")
+"""Who acts when nobody asked."""
 
 log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a running service. ``minter`` is ``None`` with minting off."""
+    """The parts of a running service. ``minter`` is ``None`` with minting off.
 
+    ``serving`` tells a service, which tends keys and secrets, from a command, which leaves them alone.
+    """
+
+    serving: bool
     settings: Settings
     clock: Clock
     client: Redis
@@ -62,11 +74,25 @@ class Services:
         if self.lifetimes.due and await self.floor.ready():
             await self.lifetimes.publish()
         # Last, so that a broken file of keys leaves the state well kept.
-        self.keyring.refresh()
+        await self._keep_keys(pulse)
+        return pulse
+
+    async def _keep_keys(self, pulse: Pulse) -> None:
+        """Do what is due in the life of keys and secrets, and take over what others did."""
+        kid = await self.keyring.tend()
+        if kid is not None:
+            log.info("signing_key_rotated", kid=kid)
+        if self.serving and self.secrets.tend():
+            log.info("refresh_secrets_changed")
         self.judge.reload_keys()
         if self.secrets.refresh():
             await self.floor.join()
-        return pulse
+        if self.serving and not pulse.born:
+            # A revocation that was cut short after our file had it: the state must have it too.
+            for tag in self.keyring.revoked().keys() - pulse.revoked_keys:
+                await self.store.revoke_key(
+                    HEART, iss=self.settings.issuer, tag=tag, kid=self.keyring.kid_of(tag), cause=Cause.COMPROMISED
+                )
 
     def say_trust(self, pulse: Pulse) -> None:
         """Say it loudly when the setting for trusting older tokens is not what judges them."""
@@ -75,11 +101,14 @@ class Services:
             log.error("trust_tokens_since_ignored", why=why)
 
 
-def own_issuer(settings: Settings) -> Issuer:
-    """Return what is accepted from our own issuer."""
+def own_issuer(settings: Settings, held: frozenset[str] = frozenset()) -> Issuer:
+    """Return what is accepted from our own issuer; ``held`` are the algorithms of the keys that there are.
+
+    A shared secret's is among them only where it is used.
+    """
     return Issuer(
         issuer=settings.issuer,
-        algorithms=frozenset({"ES256", "RS256", "EdDSA"}),
+        algorithms=frozenset({*PUBLIC, settings.algorithm}) | held,
         max_access_ttl_s=settings.max_access_ttl_s,
         embeds=frozenset({"sid", "ver"}),
         types=OWN_TYPES,
@@ -107,23 +136,20 @@ def build(
     clock: Clock,
     random_bytes: Callable[[int], bytes] = os.urandom,
     announce: bootstrap.Announce | None = None,
+    serving: bool = False,
+    signer: Signer | None = None,
 ) -> Services:
     """Wire the parts on an open client. Raises ``KeysRefused``, ``OSError``, ``ValueError``."""
-    keyring = Keyring(
-        settings.keys_folder,
-        issuer=settings.issuer,
-        algorithm=settings.algorithm,
-        now_s=lambda: clock.now_ms() // 1000,
-    )
+    keyring = keyring_of(settings, clock, tends=serving and settings.mint, signer=signer)
     keyring.load()
-    secrets = RefreshSecrets(settings.keys_folder, random_bytes=random_bytes)
+    secrets = secrets_of(settings, clock, random_bytes)
     secrets.load()
     limits = limits_of(settings, clock.tolerance_ms)
     runner = Runner(client, limits, now_ms=clock.now_ms, random_bytes=random_bytes)
     table = IssuerTable()
     policies = tuple(one.policy() for one in settings.issuers)
     if settings.mint:
-        policies = (own_issuer(settings), *policies)
+        policies = (own_issuer(settings, frozenset(key.alg for key in keyring.keys)), *policies)
     foreign = tuple(key for one in settings.issuers for key in _foreign_keys(one.load_keys()))
     published = PublishedKeys(
         {one.issuer: (one.policy(), one.jwks_uri) for one in settings.issuers if one.jwks_uri is not None},
@@ -140,6 +166,7 @@ def build(
         grace_ms=limits.grace_ms,
     )
     return Services(
+        serving=serving,
         settings=settings,
         clock=clock,
         client=client,
@@ -152,6 +179,8 @@ def build(
             configured=tuple(policy.issuer for policy in policies),
             secrets=secrets.fingerprints,
             trust=_trust(settings),
+            dropped=lambda: secrets.dropped,
+            revoked_keys=keyring.revoked,
         ),
         lifetimes=LifetimeLimits(runner, {policy.issuer: policy.max_access_ttl_s for policy in policies}),
         judge=judge,
@@ -168,6 +197,30 @@ def build(
         ),
         metrics=Metrics(),
         random_bytes=random_bytes,
+    )
+
+
+def keyring_of(settings: Settings, clock: Clock, *, tends: bool, signer: Signer | None = None) -> Keyring:
+    """Return the keyring that settings describe, not loaded yet."""
+    return Keyring(
+        settings.keys_folder,
+        issuer=settings.issuer,
+        algorithm=settings.algorithm,
+        now_s=lambda: clock.now_ms() // 1000,
+        terms=Terms(settings.key_rotate_days * 86_400, settings.max_access_ttl_s + RETIRE_SLACK_S),
+        tends=tends,
+        external=signer,
+    )
+
+
+def secrets_of(settings: Settings, clock: Clock, random_bytes: Callable[[int], bytes]) -> RefreshSecrets:
+    """Return the refresh secrets that settings describe, not loaded yet."""
+    return RefreshSecrets(
+        settings.keys_folder,
+        random_bytes=random_bytes,
+        now_s=lambda: clock.now_ms() // 1000,
+        rotate_s=settings.key_rotate_days * 86_400,
+        longest_s=max(settings.idle_ttl_s, settings.absolute_ttl_s),
     )
 
 

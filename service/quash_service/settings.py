@@ -29,7 +29,7 @@ from .engine import Durability, parse_durability
 PREFIX = "QUASH_"
 DEFAULT_FILE = "quash.toml"
 _TEN_YEARS_S = 3650 * 86400
-SigningAlgorithm = Literal["ES256", "RS256", "EdDSA"]
+SigningAlgorithm = Literal["ES256", "RS256", "EdDSA", "HS256"]
 
 # Names that Kubernetes gives to every container beside a Service called quash or quash-….
 _SERVICE_LINK = pattern(r"QUASH_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)")
@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     mint: bool = Field(default=True, description="Whether access tokens are minted here.")
     algorithm: SigningAlgorithm = Field("ES256", description="What new signing keys sign with.")
     keys_dir: Path | None = Field(None, description="Keys and refresh secrets; `keys` in the data dir when unset.")
+    key_rotate_days: Whole = Field(
+        90, ge=1, le=3650, description="Age at which a signing key or refresh secret is followed by the next."
+    )
     access_ttl_s: Whole = Field(600, ge=1, description="Life of an access token.")
     idle_ttl_s: Whole = Field(
         30 * 86400, ge=1, le=_TEN_YEARS_S, description="A session ends when not refreshed for so long."

@@ -15,7 +15,7 @@ from quash.policy import Issuer
 from quash.signature import verify_signature
 from quash_service.tokens.keyring import FILE
 from tests.client.minting import b64
-from tests.service_units.rings import ALGORITHMS, ISSUER, kid_in, published, retire, ring, states, stored, tag_of
+from tests.service_units.rings import ALGORITHMS, ISSUER, kid_in, published, ring, states, stored, tag_of
 
 
 def test_the_first_start_makes_an_active_and_a_next_key_and_publishes_both(tmp_path: Path) -> None:
@@ -39,12 +39,9 @@ def test_the_file_and_its_folder_are_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "keys" / FILE).stat().st_mode) == 0o600
 
 
-def test_a_later_start_finds_the_same_keys_whatever_algorithm_new_ones_would_have(tmp_path: Path) -> None:
-    first = ring(tmp_path)
-    again = ring(tmp_path, "RS256")
+def test_a_later_start_finds_the_same_keys(tmp_path: Path) -> None:
+    first, again = ring(tmp_path), ring(tmp_path)
     assert (again.keys, again.jwks) == (first.keys, first.jwks)
-    again.revoke(tag_of(again, again.signer().kid))
-    assert [row["jwk"]["alg"] for row in stored(tmp_path)] == ["ES256", "ES256", "RS256"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -91,9 +88,9 @@ def test_revoking_the_next_key_makes_another_next_one_and_leaves_the_active(tmp_
 
 
 def test_revoking_a_retired_key_unpublishes_it_and_leaves_the_others(tmp_path: Path) -> None:
-    ring(tmp_path)
-    old = retire(tmp_path)
     keys = ring(tmp_path)
+    old = keys.signer().kid
+    keys.rotate(force=True)
     active = keys.signer().kid
     assert old in published(keys)
     assert keys.revoke(tag_of(keys, old))

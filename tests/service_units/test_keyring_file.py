@@ -79,7 +79,7 @@ def test_a_change_right_after_ours_is_not_taken_for_read(tmp_path: Path, monkeyp
 def test_a_repr_shows_no_key(tmp_path: Path) -> None:
     keys = ring(tmp_path)
     secrets = [row["jwk"]["d"] for row in stored(tmp_path)]
-    shown = f"{keys!r} {keys.signer()!r} {keys.keys!r} {keys._stored!r} {keys._stored[0]}"
+    shown = f"{keys!r} {keys.signer()!r} {keys.keys!r} {keys.stored!r} {keys.stored[0]}"
     assert not [secret for secret in secrets if secret in shown]
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -11,6 +10,7 @@ import pytest
 from quash_service.rotation import LiveSession
 from quash_service.tokens.keyring import Keyring
 from quash_service.tokens.mint import REGISTERED, Minter
+from tests.service_units.rings import ring
 
 ISSUER = "https://quash.test"
 NOW_MS = 1_900_000_000_999
@@ -20,10 +20,7 @@ FIELDS = {"iss": ISSUER, "sub": "alice", "caller": "web"}
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
-    folder: Path = tmp_path_factory.mktemp("keys")
-    made = Keyring(folder, issuer=ISSUER, algorithm="ES256", now_s=lambda: NOW_S)
-    made.load()
-    return made
+    return ring(tmp_path_factory.mktemp("keys"))
 
 
 def minter(keys: Keyring, *, audience: str = "orders", random: Callable[[int], bytes] = lambda n: b"\1" * n) -> Minter:

@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import os
 import stat
 import string
 from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
@@ -16,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quash_service.tokens.refresh import FILE, RefreshSecrets, RefreshToken, UnknownSecret
+from tests.service_units.rings import refresh_secrets
 
 SID = "abcdefghABCDEFGH0123456789-_abcdefghAB"
 OLD, NEW = bytes(range(32)), bytes(range(32, 64))
@@ -31,17 +31,11 @@ def write(folder: Path, *secrets: tuple[str, bytes]) -> None:
     fresh.replace(folder / FILE)
 
 
-def loaded(folder: Path) -> RefreshSecrets:
-    secrets = RefreshSecrets(folder, random_bytes=os.urandom)
-    secrets.load()
-    return secrets
-
-
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> RefreshSecrets:
     folder = tmp_path_factory.mktemp("keys")
     write(folder, ("b", NEW), ("a", OLD))
-    return loaded(folder)
+    return refresh_secrets(folder)
 
 
 def by_hand(sid: str, generation: int, name: str, key: bytes) -> str:
@@ -157,17 +151,16 @@ def test_every_token_that_is_built_comes_apart_again(
 
 
 def test_the_first_start_makes_one_private_secret_of_256_random_bits(tmp_path: Path) -> None:
-    made = RefreshSecrets(tmp_path / "keys", random_bytes=lambda count: b"\x07" * count)
-    made.load()
+    made = refresh_secrets(tmp_path / "keys", random_bytes=lambda count: b"\x07" * count)
     assert stat.S_IMODE((tmp_path / "keys" / FILE).stat().st_mode) == 0o600
     assert made.build(SID, 0, made.newest) == by_hand(SID, 0, "a", b"\x07" * 32)
-    again = loaded(tmp_path / "keys")
+    again = refresh_secrets(tmp_path / "keys")
     assert again.fingerprints() == made.fingerprints()
 
 
 def test_new_tokens_use_the_newest_secret_and_old_ones_stay_good(tmp_path: Path) -> None:
     write(tmp_path, ("a", OLD))
-    secrets = loaded(tmp_path)
+    secrets = refresh_secrets(tmp_path)
     token = secrets.build(SID, 1, secrets.newest)
     write(tmp_path, ("b", NEW), ("a", OLD))
     assert (secrets.refresh(), secrets.refresh()) == (True, False)
@@ -177,16 +170,15 @@ def test_new_tokens_use_the_newest_secret_and_old_ones_stay_good(tmp_path: Path)
 
 def test_a_secret_that_another_process_just_added_is_known_at_the_first_token(tmp_path: Path) -> None:
     write(tmp_path, ("a", OLD))
-    secrets = loaded(tmp_path)
+    secrets = refresh_secrets(tmp_path)
     write(tmp_path, ("b", NEW), ("a", OLD))
     assert secrets.parse(by_hand(SID, 1, "b", NEW)) == RefreshToken(SID, 1, "b")
 
 
 def test_a_secret_that_was_dropped_is_unknown(tmp_path: Path) -> None:
     write(tmp_path, ("b", NEW), ("a", OLD))
-    secrets = loaded(tmp_path)
+    secrets = refresh_secrets(tmp_path)
     write(tmp_path, ("b", NEW))
-    secrets.refresh()
     assert secrets.parse(FROZEN) == UnknownSecret("a")
 
 
@@ -225,7 +217,7 @@ def test_a_repr_shows_no_secret(secrets: RefreshSecrets) -> None:
 def test_a_broken_file_is_named_and_neither_shown_nor_replaced(tmp_path: Path, content: str, why: str) -> None:
     (tmp_path / FILE).write_text(content)
     with pytest.raises(ValueError, match=r"refresh-secrets\.json cannot be used: ") as error:
-        loaded(tmp_path)
+        refresh_secrets(tmp_path)
     assert why in str(error.value)
     assert "hunter2" not in str(error.value)
     assert (tmp_path / FILE).read_text() == content
@@ -233,7 +225,7 @@ def test_a_broken_file_is_named_and_neither_shown_nor_replaced(tmp_path: Path, c
 
 def test_a_file_that_breaks_later_leaves_the_secrets_that_were_known(tmp_path: Path) -> None:
     write(tmp_path, ("a", OLD))
-    secrets = loaded(tmp_path)
+    secrets = refresh_secrets(tmp_path)
     (tmp_path / FILE).write_text("{")
     for _ in range(2):
         with pytest.raises(ValueError, match="cannot be used"):

@@ -29,6 +29,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
         "mint": True,
         "algorithm": "ES256",
         "keys_dir": None,
+        "key_rotate_days": 90,
         "access_ttl_s": 600,
         "idle_ttl_s": 30 * 86400,
         "absolute_ttl_s": 90 * 86400,

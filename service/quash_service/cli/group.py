@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("serve", "caller", "revoke", "sessions", "doctor")
+_COMMANDS = ("serve", "caller", "key", "revoke", "sessions", "doctor")
 
 
 class _Lazy(click.Group):

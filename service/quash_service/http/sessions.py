@@ -101,6 +101,8 @@ async def open_session(services: Running, who: Opener, body: OpenBody) -> Respon
     _not_ahead(services, body.auth_time)
     fields = _fields(who, iss, body, now_s)
     sid = new_session_id(user_tag(iss, body.sub), services.random_bytes)
+    if services.minter is not None and iss == services.settings.issuer:
+        await services.minter.ready()
     secret = services.secrets.newest
     done = await services.store.open(
         who, sid, issuer=iss, secret=secret, fields=fields, auth_time=body.auth_time, if_version=body.if_version

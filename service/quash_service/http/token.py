@@ -49,6 +49,8 @@ async def token(request: Request) -> Response:
     if parsed is None:
         services.metrics.rotations.labels("junk", "").inc()
         raise Problem("invalid_grant")
+    if services.minter is not None:
+        await services.minter.ready()
     presented = Presented(parsed.sid, parsed.generation, parsed.secret, form.get("user_agent", "")[:MAX_AGENT], net, ip)
     outcome = await services.store.rotate(
         who, presented, newest=services.secrets.newest, scope=scope, session_scope=session_scope, claims=claims
@@ -94,6 +96,8 @@ async def refreshed(services: Services, session: LiveSession, scope: str | None)
     try:
         refresh_token = services.secrets.build(session.sid, session.generation, session.secret)
     except KeyError:
+        if session.secret not in services.floor.known_secrets:
+            raise Problem("invalid_grant") from None  # it was dropped, and the session with it
         raise Unavailable(evidence={"state": "secret_lacking"}) from None
     now_s = services.clock.now_ms() // 1000
     document: dict[str, object] = {

@@ -1,8 +1,9 @@
 -- Join a state: refuse another layout or another host's secrets, else register what is new here.
--- Secrets come as id and fingerprint, newest first; issuers get the next free index. Only this
--- script writes the floor, and only by adding, so it is safe to repeat.
+-- Secrets come as id and fingerprint; ids that were dropped on purpose are forgotten, so that nobody
+-- is refused for lacking them; issuers get the next free index. Only this script writes the floor,
+-- and it is safe to repeat.
 -- KEYS floor
--- ARGV schema tags secret_count names...
+-- ARGV schema tags secret_count dropped names...
 -- Replies: joined index.. | schema stored | tags | secrets id
 local stored = redis.call('HGET', floor, 'schema')
 if stored and tonumber(stored) > tonumber(schema) then return {'schema', stored} end
@@ -12,6 +13,7 @@ if table_of and table_of ~= tags then return {'tags'} end
 local secrets_end = 2 * tonumber(secret_count)
 local own = {}
 for at = 1, secrets_end, 2 do own[names[at]] = names[at + 1] end
+for id in string.gmatch(dropped, '.') do redis.call('HDEL', floor, 'secret:' .. id) end
 local all = redis.call('HGETALL', floor)
 for at = 1, #all, 2 do
   local id = string.match(all[at], '^secret:(.)$')

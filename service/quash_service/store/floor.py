@@ -6,7 +6,18 @@ from hashlib import sha256
 
 from redis.exceptions import RedisError
 
-from quash.keyspace import ALL_PARTITIONS, FLOOR, SCHEMA, TAGS, feed_key, global_key, read_number, unpack_revoked
+from quash.keyspace import (
+    ALL_PARTITIONS,
+    CODE_OF_CAUSE,
+    FLOOR,
+    SCHEMA,
+    TAGS,
+    feed_key,
+    global_key,
+    read_number,
+    unpack_revoked,
+)
+from quash.reasons import Cause
 from quash.state_redis import unreadable
 from quash_service.clock import Clock
 
@@ -24,6 +35,10 @@ class FloorRefused(Exception):
         self.code = code
 
 
+_LACKED = (
+    "this host lacks the refresh secret {detail!r} of this state: share one QUASH_KEYS_DIR between all its hosts; "
+    "if it is lost for ever, `quash key drop-refresh-secret {detail} --yes` gives it and its sessions up"
+)
 _REFUSALS: dict[bytes, tuple[str, str]] = {
     b"schema": (
         "schema_newer",
@@ -35,8 +50,7 @@ _REFUSALS: dict[bytes, tuple[str, str]] = {
     ),
     b"secrets": (
         "unknown_refresh_secret",
-        "this host lacks the refresh secret {detail!r} of this state: share one QUASH_KEYS_DIR between all its hosts, "
-        "or, if it is lost for ever, `quash key drop-refresh-secret {detail} --yes` logs its sessions out",
+        _LACKED,
     ),
 }
 

@@ -1,15 +1,19 @@
 """Minting access tokens after RFC 9068."""
 
+import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
 
+from quash.errors import Unavailable
 from quash_service.rotation import LiveSession
 
 from .signer import Signer
 
+SIGN_S = 2.0
+"""How long a signer may take before the token counts as unavailable."""
 REGISTERED = frozenset(
     {
         *("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "ver", "auth_time", "acr", "amr", "scope", "scp"),
@@ -49,11 +53,22 @@ class Minter:
         self._access_ttl_s = access_ttl_s
         self._now_ms = now_ms
         self._random_bytes = random_bytes
+        self._failed = False
+
+    async def ready(self) -> None:
+        """Try a signer that failed last time; call it before a change whose answer needs a token.
+
+        So a refresh token is not used up while no access token can be had. Raises ``Unavailable``.
+        """
+        signer = self._signer()
+        if self._failed:
+            await self._sign(signer, b"")
 
     async def mint(self, session: LiveSession, scope: str | None = None) -> Minted:
         """Mint for a live session; ``scope`` narrows this token, within the session's.
 
-        The token never outlives the session's absolute end.
+        The token never outlives the session's absolute end. Raises ``Unavailable`` when the signer
+        does not sign.
         """
         signer = self._signer()
         now_s = self._now_ms() // 1000
@@ -61,8 +76,18 @@ class Minter:
         payload = self._payload(session, scope, now_s, exp)
         header = {"alg": signer.alg, "kid": signer.kid, "typ": "at+jwt"}
         signing_input = _part(orjson.dumps(header)) + b"." + _part(orjson.dumps(payload))
-        signature = await signer.sign(signing_input)
+        signature = await self._sign(signer, signing_input)
         return Minted((signing_input + b"." + _part(signature)).decode(), exp - now_s)
+
+    async def _sign(self, signer: Signer, signing_input: bytes) -> bytes:
+        try:
+            async with asyncio.timeout(SIGN_S):
+                signature = await signer.sign(signing_input)
+        except OSError as error:  # TimeoutError is one
+            self._failed = True
+            raise Unavailable(evidence={"signer": type(error).__name__}) from error
+        self._failed = False
+        return signature
 
     def _payload(self, session: LiveSession, scope: str | None, now_s: int, exp: int) -> dict[str, object]:
         fields = session.fields
