@@ -7,7 +7,7 @@ import pytest
 
 from tests.http import issuers
 from tests.http.issuers import issued
-from tests.http.support import Service, fresh, oauth_error
+from tests.http.support import Service, fresh, oauth_error, problem
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,6 +113,30 @@ async def test_a_token_of_a_lifetime_that_no_check_accepts_needs_no_memory(servi
     token = service.own_token({"sub": (sub := fresh()), "exp": service.now + 10**6})
     await revoke(service, token)
     assert await service.user_fields(sub) == {}
+
+
+async def test_what_will_be_good_later_than_the_state_remembers_is_not_acknowledged(service: Service) -> None:
+    """Issued ahead of time: refused now, good in an hour, and nobody would know then that it was taken back."""
+    session = await service.open(sub := fresh())
+    ahead = {"iat": service.now + 3600, "exp": service.now + 4200, "sid": session["session_id"], "sub": sub}
+    token = service.own_token(ahead)
+    assert await service.reason(token) == "issued_in_future"
+    answer = await service.client.post("/revoke", data={"token": token})
+    assert oauth_error(answer) == (422, "instant_out_of_range")
+    answer = await service.client.post("/revoke", json={"token": token})
+    assert problem(answer) == (422, "instant_out_of_range")
+    await revoke(service, session["refresh_token"])
+    service.advance(3600)
+    assert await service.reason(token) == "session_revoked"
+
+
+async def test_what_is_good_in_a_moment_is_remembered(service: Service) -> None:
+    session = await service.open(sub := fresh())
+    ahead = {"iat": service.now + 60, "exp": service.now + 660, "sid": session["session_id"], "sub": sub}
+    token = service.own_token(ahead)
+    await revoke(service, token)
+    service.advance(60)
+    assert await service.reason(token) == "token_revoked"
 
 
 async def test_without_a_token_it_is_400(service: Service) -> None:
