@@ -53,6 +53,25 @@ async def test_headers_are_percent_encoded_utf_8(service: Service, sub: str) -> 
     assert unquote(found["acr"]) == "ä"
 
 
+@pytest.mark.parametrize("sub", [" admin", "admin ", " ", "a b"])
+async def test_a_name_that_differs_by_a_space_stays_another_name(service: Service, sub: str) -> None:
+    """Spaces at the ends of a header's value belong to nobody (RFC 9110 §5.5): whoever reads it drops them."""
+    answer = await ask(service, (await service.open(sub, client_id=" shop"))["access_token"])
+    found = identity(answer)
+    assert unquote(found["subject"].strip()) == sub
+    assert unquote(found["client"].strip()) == " shop"
+
+
+async def test_two_tokens_in_one_request_let_nobody_in(service: Service) -> None:
+    """The application behind the proxy may read the other one of them."""
+    good = ("authorization", f"Bearer {(await service.open())['access_token']}")
+    for other in ("Bearer forged", "Basic YTpi", ""):
+        for headers in ([good, ("Authorization", other)], [("authorization", other), good]):
+            answer = await service.http().get("/forward-auth", headers=headers)
+            assert answer.status_code == 401
+            assert set(identity(answer).values()) == {""}
+
+
 async def test_what_a_token_does_not_say_is_an_empty_header(service: Service) -> None:
     found = identity(await ask(service, (await service.open())["access_token"]))
     assert (found["scope"], found["acr"]) == ("", "")

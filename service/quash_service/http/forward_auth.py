@@ -44,7 +44,11 @@ async def forward_auth(request: Request) -> Response:
 async def _judged(request: Request) -> Response:
     services = services_of(request)
     ask = _ask(request, services.settings.leeway_s)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    credentials = request.headers.getlist("authorization")
+    if len(credentials) > 1:
+        # The application behind the proxy may read another one than that which is judged here.
+        return _refused(401, bearer_challenge(realm="quash", error="invalid_request"), "malformed")
+    scheme, _, token = "".join(credentials).partition(" ")
     if scheme.lower() != "bearer" or not token:
         return _refused(401, bearer_challenge(realm="quash"), "missing")
     anyone = Actor("forward-auth", admin=False, issuers=None, request_id=request.scope["quash.request_id"])
@@ -106,10 +110,14 @@ def _refused(status: int, challenge: str, reason: str) -> Response:
 def _headers(claims: Claims | None) -> dict[str, str]:
     if claims is None:
         return dict.fromkeys(IDENTITY_HEADERS, "")
-    scope = " ".join(sorted(claims.scopes))
-    values = (
-        *(claims.sub, claims.iss, claims.sid, claims.jti, claims.client_id),
-        *(scope, claims.acr, claims.auth_time, claims.exp),
+    scope = " ".join(_quoted(name) for name in sorted(claims.scopes))
+    said = (
+        *map(_quoted, (claims.sub, claims.iss, claims.sid, claims.jti, claims.client_id)),
+        *(scope, *map(_quoted, (claims.acr, claims.auth_time, claims.exp))),
     )
-    said = zip(IDENTITY_HEADERS, values, strict=True)
-    return {name: quote(str(value), safe=" :/@") if value else "" for name, value in said}
+    return dict(zip(IDENTITY_HEADERS, said, strict=True))
+
+
+def _quoted(value: object) -> str:
+    """Percent-encode, spaces too: HTTP cuts them off at the ends, and ` admin` is not `admin`."""
+    return quote(str(value), safe=":/@") if value else ""
