@@ -50,6 +50,7 @@ async def test_claims_replace_the_sessions(service: Service) -> None:
         ({"refresh_token": ""}, "invalid_request"),
         ({"scope": "a  b"}, "invalid_scope"),
         ({"session_scope": 'a"b'}, "invalid_scope"),
+        ({"session_scope": "a" * 1025}, "invalid_scope"),
         ({"claims": "{"}, "invalid_request"),
         ({"ip": "nowhere"}, "invalid_request"),
     ],
@@ -71,6 +72,13 @@ async def test_claims_are_held_to_the_rules_of_the_opening(service: Service, cla
     session = await service.open()
     answer = await service.refresh(session["refresh_token"], claims=json.dumps(claims))
     assert oauth_error(answer) == (422, code)
+
+
+@pytest.mark.parametrize("depth", [8, 500, 1010])
+async def test_claims_of_any_depth_are_refused_not_an_error_of_ours(service: Service, depth: int) -> None:
+    session = await service.open()
+    answer = await service.refresh(session["refresh_token"], claims=f'{{"x":{"[" * depth}{"]" * depth}}}')
+    assert oauth_error(answer) == (422, "invalid_body")
 
 
 async def test_an_agent_of_any_length_is_the_same_agent_again(service: Service) -> None:

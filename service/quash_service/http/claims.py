@@ -12,6 +12,7 @@ from quash_service.tokens.mint import REGISTERED
 from .problems import Problem
 
 MAX_CLAIMS = 4096
+MAX_SCOPE = 1024
 _NAMES = r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*"
 SCOPE_PATTERN = rf"^({_NAMES})?$"
 """Names separated by single spaces (RFC 6749 §3.3), or nothing."""
@@ -37,8 +38,8 @@ def checked_claims(claims: Any) -> str:  # noqa: ANN401 - whatever JSON the call
         raise Problem("reserved_claim", f"claims must not use registered names: {', '.join(taken)}")
     try:
         text = json.dumps(claims, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-    except ValueError:
-        raise Problem("invalid_body", "claims hold what JSON cannot") from None
+    except (ValueError, RecursionError):
+        raise Problem("invalid_body", "claims hold what JSON cannot, or nest too deeply") from None
     if len(text) > MAX_CLAIMS:
         raise Problem("claims_too_large")
     if strict_json(text) is None:
@@ -47,7 +48,12 @@ def checked_claims(claims: Any) -> str:  # noqa: ANN401 - whatever JSON the call
 
 
 def checked_scope(scope: str) -> str:
-    """Return a scope in RFC 6749 §3.3's form, single spaces between. Raises ``invalid_scope``."""
+    """Return a scope in RFC 6749 §3.3's form, single spaces between. Raises ``invalid_scope``.
+
+    It goes into every access token, and one of over 16 KiB would be refused by every check.
+    """
+    if len(scope) > MAX_SCOPE:
+        raise Problem("invalid_scope", f"scope takes at most {MAX_SCOPE} characters")
     if scope and _SCOPE.fullmatch(scope) is None:
         raise Problem("invalid_scope", "scope must be names separated by single spaces (RFC 6749 §3.3)")
     return scope
