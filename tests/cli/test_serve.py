@@ -3,16 +3,13 @@
 import socket
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from quash_service.engine.files import EngineFiles, is_held
+from tests.certificates import self_signed
 from tests.cli.commands import is_active, open_session
 from tests.servers import RunningServer, serve
 
@@ -34,26 +31,6 @@ def everything_from(connection: socket.socket) -> bytes:
     while piece := connection.recv(65536):
         pieces.append(piece)
     return b"".join(pieces)
-
-
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem, encoding = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(encoding))
-    (folder / "key.pem").write_bytes(key.private_bytes(encoding, pem, serialization.NoEncryption()))
-    return folder / "cert.pem", folder / "key.pem"
 
 
 def test_it_says_once_that_it_is_ready_and_where(server: RunningServer) -> None:
@@ -146,7 +123,7 @@ def test_after_kill_9_a_restart_remembers_everything(tmp_path: Path) -> None:
 
 
 def test_tls_flags_make_it_speak_https_only(tmp_path: Path) -> None:
-    cert, key = make_certificate(tmp_path)
+    cert, key = self_signed(tmp_path)
     with serve(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key)) as server:
         assert f'"url": "https://127.0.0.1:{server.port}"' in server.logs()
         context = ssl.create_default_context(cafile=str(cert))

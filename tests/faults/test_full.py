@@ -1,30 +1,13 @@
 """The engine's memory is full: everything can be taken back, nothing can be opened, nothing is half written."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import pytest
 import redis
 
-from tests.engines import RunningEngine, spawn_valkey
-from tests.faults.api import Api, is_dead, sessions_path, talking
+from tests.engines import RunningEngine
+from tests.faults.api import Api, is_dead, sessions_path
 from tests.faults.wire import Answer
-from tests.servers import serve
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[RunningEngine]:
-    with spawn_valkey(tmp_path, extra=("--maxmemory-policy", "noeviction")) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(tmp_path: Path, engine: RunningEngine) -> AsyncIterator[Api]:
-    settings = {"QUASH_LOG_LEVEL": "error", "QUASH_DURABILITY": "memory", "QUASH_REDIS_URL": engine.url}
-    with serve(tmp_path, env=settings) as server:
-        async with talking(server.url, server.admin_secret) as speaking:
-            yield speaking
 
 
 @contextmanager

@@ -2,33 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
-import pytest
-
-from tests.engines import RunningEngine, spawn_valkey
-from tests.faults.api import FORM, Api, Tokens, sessions_path, talking
+from tests.engines import RunningEngine
+from tests.faults.api import FORM, Api, Tokens, sessions_path
 from tests.faults.wire import Answer
-from tests.servers import serve
 
 PEOPLE = 64
 REQUESTS = 60
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[RunningEngine]:
-    with spawn_valkey(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-async def api(tmp_path: Path, engine: RunningEngine) -> AsyncIterator[Api]:
-    settings = {"QUASH_LOG_LEVEL": "error", "QUASH_DURABILITY": "memory", "QUASH_REDIS_URL": engine.url}
-    with serve(tmp_path, env=settings) as server:
-        async with talking(server.url, server.admin_secret) as speaking:
-            yield speaking
 
 
 async def test_each_answer_belongs_to_its_own_request(api: Api, engine: RunningEngine) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from quash.errors import Unavailable
 from quash.keyspace import CALLERS
 from quash_service.callers import ADMIN, SCOPES, Caller, CallerBook, digest, is_caller_name, new_secret
 from quash_service.engine import connect
-from tests.engines import RunningEngine, spawn_valkey
+from tests.engines import spawn_valkey
 
 SECRET, ADMIN_SECRET = "the-secret-of-web", "the-secret-of-admin"
 WEB = Caller("web", digest(SECRET), frozenset({"introspect", "revoke"}), frozenset({"https://auth.example"}))
@@ -27,21 +26,6 @@ class Time:
     """The injected clock."""
 
     ms = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    folder: Path = tmp_path_factory.mktemp("engine")
-    with spawn_valkey(folder) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(engine: RunningEngine) -> AsyncIterator[Any]:
-    opened = connect(engine.url)
-    await opened.flushall()
-    yield opened
-    await opened.aclose()
 
 
 @pytest.fixture

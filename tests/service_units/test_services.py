@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,16 @@ from quash.errors import Unavailable
 from quash.policy import Ask
 from quash_service import running as module
 from quash_service.clock import Clock
-from quash_service.engine import connect
 from quash_service.running import running
 from quash_service.services import Services, limits_of, own_issuer
 from quash_service.settings import Settings, load_settings
 from quash_service.store import Actor
 from tests.client.minting import ISSUER, claims, jwk_of, mint, private_key
-from tests.engines import RunningEngine, spawn_valkey
+from tests.engines import RunningEngine
 from tests.service import SteeredClock
 
 ADMIN = Actor("admin", admin=True, issuers=None, request_id="r")
 SECRET = "a-secret-of-at-least-32-characters-for-the-admin"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    folder: Path = tmp_path_factory.mktemp("engine")
-    with spawn_valkey(folder) as running_engine:
-        yield running_engine
-
-
-@pytest.fixture
-async def client(engine: RunningEngine) -> AsyncIterator[Any]:
-    opened = connect(engine.url)
-    await opened.flushall()
-    yield opened
-    await opened.aclose()
 
 
 def configured(engine: RunningEngine, jwk: dict[str, Any] | None = None, **flags: object) -> Settings:
