@@ -37,8 +37,11 @@ _SCHEMES = {
     "userToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An end user's token."},
 }
 _CALLER_PROBLEMS = ("unauthenticated", "insufficient_scope", "unavailable")
-_BODY_PROBLEMS = (*_CALLER_PROBLEMS, "body_too_large", "invalid_body")
-_FORM_ERRORS = ("invalid_request", "invalid_client", "insufficient_scope", "body_too_large", "unavailable")
+_BODY_PROBLEMS = (*_CALLER_PROBLEMS, "request_timeout", "body_too_large", "invalid_body")
+_FORM_ERRORS = (
+    *("invalid_request", "invalid_client", "insufficient_scope"),
+    *("request_timeout", "body_too_large", "unavailable"),
+)
 _ISSUER_PROBLEMS = ("unknown_issuer", "issuer_required")
 _LOGIN_PROBLEMS = ("instant_out_of_range", "authentication_superseded", "session_ended", "state_full")
 _CLAIMS_ERRORS = ("invalid_body", "reserved_claim", "claims_too_large")
