@@ -102,6 +102,7 @@ def test_a_table_becomes_a_policy() -> None:
         max_access_ttl_s=60,
         skew_s=2,
         has_jti=False,
+        require={},
         embeds=frozenset({"ver"}),
     )
     assert config.policy() == Issuer(
