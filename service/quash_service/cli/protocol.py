@@ -3,7 +3,9 @@
 from asyncio import TimerHandle
 from base64 import urlsafe_b64encode
 from secrets import token_bytes
+from typing import Any
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from quash_service.http.bodies import BODY_S
@@ -20,6 +22,37 @@ REST_S = BODY_S + 2.0
 
 LAST_REQUEST_S = 0.1
 """How long a connection without a request may still bring one when the service ends."""
+
+
+class _Parser(HttpRequestParser):
+    """Ignores every wish to switch protocols, as RFC 9110 §7.8 allows.
+
+    httptools reads no body of such a request and takes it for the connection's next request: whoever wrote
+    the body would speak to us as the proxy that sent it.
+    """
+
+    def __init__(self, protocol: "BoundedProtocol") -> None:
+        super().__init__(protocol)
+        # As uvicorn has it: what follows a request that ends the connection is not looked at.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._protocol = protocol
+
+    def feed_data(self, data: Any) -> None:  # noqa: ANN401 - anything that holds bytes
+        """Read on after each head that asked, as if it had not."""
+        left = self.fed(data)
+        while left is not None:
+            head = self._protocol.plain_head()
+            parser = self._protocol.parser = _Parser(self._protocol)
+            left = parser.fed(head + left)
+
+    def fed(self, data: Any) -> bytes | None:  # noqa: ANN401 - as above
+        """Read, and return what was left unread behind a head that asked to switch."""
+        try:
+            super().feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            (offset,) = upgrade.args
+            return bytes(data[offset:])
+        return None
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -39,6 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: object) -> None:
         """Wait for a first request no longer than for a further one."""
+        self.parser = _Parser(self)
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio's own signature is wider
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
@@ -58,6 +92,12 @@ class BoundedProtocol(HttpToolsProtocol):
         is_whole = self._in_head and not self._head_bytes  # then nothing is awaited, and no timer was made for it
         self._wait_for(None if is_whole or self.transport.is_closing() else (self._requests, self._in_head))
 
+    def plain_head(self) -> bytes:
+        """Return the head that was just read, without its wish for another protocol."""
+        first = b" ".join((self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode()))
+        kept = (name + b": " + value for name, value in self.headers if name != b"upgrade")
+        return b"\r\n".join((first, *kept, b"", b""))
+
     def on_message_begin(self) -> None:
         """Count the head of a request that came right behind another."""
         super().on_message_begin()
@@ -67,6 +107,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Refuse a large head that came in one piece: an error here is answered 400."""
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             raise ValueError("the request's headers are too large")
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")  # to the parser every CONNECT is a switch
+        if self.parser.should_upgrade():
+            return  # the same request comes again, without that
         self._in_head = False
         super().on_headers_complete()
         if self._draining:
@@ -74,6 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Begin to count again for the next request of the connection."""
+        if self.parser.should_upgrade():
+            return
         self._in_head = True
         self._head_bytes = 0
         self._requests += 1
