@@ -71,7 +71,8 @@ class Services:
             if self.settings.issuers and not pulse.trusted:
                 log.warning("older_tokens_refused", mend="QUASH_TRUST_TOKENS_SINCE, see docs, if no revocation is lost")
             self.say_trust(pulse)
-        if self.lifetimes.due and await self.floor.ready():
+        # Not in the second of a birth, which may be that of one partition alone.
+        if self.lifetimes.due and not pulse.born and await self.floor.ready():
             await self.lifetimes.publish()
         # Last, so that a broken file of keys leaves the state well kept.
         await self._keep_keys(pulse)
