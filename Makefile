@@ -9,7 +9,7 @@ BENCH_ARGS ?=
 
 BIN := .venv/bin
 TOOLS := .venv-tools/bin
-SOURCES := $(wildcard client service tests bench)
+SOURCES := $(wildcard client service tests bench examples)
 LOCKS := service test build tools
 
 # Where a mistake lets a dead token live, every branch is tested.

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from quash.errors import Unavailable
+from quash_service.clock import Clock
 from quash_service.engine import EngineRefused, check_engine
 from quash_service.logs import configure
 from quash_service.running import running
@@ -16,6 +17,7 @@ from quash_service.store import FloorRefused
 
 from .common import PROBLEM, UNAVAILABLE, announcer, as_json, located, put, refusals, say_if_new, settle
 from .findings import Finding, Level, exposure_findings, file_findings, key_findings
+from .own_keys import own_key_findings
 from .table import printable
 
 # Refusals that say nobody answers, rather than that what answers is unfit.
@@ -32,7 +34,13 @@ def doctor(*, json_wanted: bool, **where: str | None) -> None:
     say_if_new(settings)
     with refusals():
         state, reachable = asyncio.run(_look(settings))
-        findings = [*state, *file_findings(settings), *key_findings(settings), *exposure_findings(settings)]
+        findings = [
+            *state,
+            *file_findings(settings),
+            *own_key_findings(settings, Clock()),
+            *key_findings(settings),
+            *exposure_findings(settings),
+        ]
     problems = sum(one.level is Level.PROBLEM for one in findings)
     if json_wanted:
         put({"findings": [asdict(one) for one in findings], "problems": problems})

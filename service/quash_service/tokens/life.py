@@ -121,7 +121,8 @@ def changes_at(keys: Keys, one: StoredKey, terms: Terms) -> int | None:
 
 def is_due(keys: Keys, now_s: int, terms: Terms) -> bool:
     """Tell whether ``tended`` would change something."""
-    return _rotation_due(keys, now_s, terms) or len(_kept(keys, now_s, terms)) < len(keys)
+    wanting_one = not is_external(keys) and (find(keys, ACTIVE) is None or find(keys, NEXT) is None)
+    return wanting_one or _rotation_due(keys, now_s, terms) or len(_kept(keys, now_s, terms)) < len(keys)
 
 
 def tended(keys: Keys, now_s: int, terms: Terms, make: Make) -> Keys:
@@ -176,10 +177,8 @@ def _changed(keys: Keys, one: StoredKey, state: str, now_s: int) -> Keys:
 
 
 def _rotation_due(keys: Keys, now_s: int, terms: Terms) -> bool:
-    if is_external(keys):
-        return False
     at = rotates_at(keys, terms)
-    return at is None or at <= now_s
+    return at is not None and at <= now_s
 
 
 def _kept(keys: Keys, now_s: int, terms: Terms) -> Keys:
