@@ -51,5 +51,5 @@ def test_a_planted_bug_is_seen(served: Served, mutant: InScript | InVerdict, mon
     with pytest.raises(AssertionError):
         run_state_machine_as_test(
             model_of(served),
-            settings=settings(ALWAYS, max_examples=250, phases=[Phase.generate], report_multiple_bugs=False),
+            settings=settings(ALWAYS, max_examples=400, phases=[Phase.generate], report_multiple_bugs=False),
         )

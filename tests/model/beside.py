@@ -28,7 +28,7 @@ class Beside(RuleBasedStateMachine):
     def __init__(self, served: Served) -> None:
         super().__init__()
         self.served = served
-        served.clock.advance(2000)
+        served.begin()
         self.oracle = Oracle(served.now)
         example = next(_examples)
         self.subs = [f"u{example}-{number}" for number in range(2)]
@@ -89,12 +89,6 @@ class Beside(RuleBasedStateMachine):
     def login(self, token: Refresh | Access) -> Login:
         """Return a token's session."""
         return self.oracle.logins[token.sid]
-
-    def living(self, token: Refresh) -> Login:
-        """Return a token's session, or the newest that lives when that one does not."""
-        login = self.login(token)
-        live = [one for sub in self.subs for one in self.oracle.live(sub)]
-        return login if login in live else max(live, key=lambda one: one.opened, default=login)
 
     def access(self, pick: int) -> Access:
         """Return an access token, the newest for 0."""

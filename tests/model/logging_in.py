@@ -3,12 +3,9 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule
 
-from tests.model.beside import Beside, Made, refreshes
-from tests.model.checks import answered, refused, stated
+from tests.model.beside import Made, moves, refreshes
 from tests.model.values import NUMBERS, Device, Refresh
-
-SCOPE = "read write"
-HOME = Device("A", "")
+from tests.model.verbs import Verbs
 
 devices = st.builds(
     Device,
@@ -19,7 +16,7 @@ authentications = st.sampled_from((None, "now", "second of v", "after v", "befor
 versions = st.sampled_from((None, None, "same", "other"))
 
 
-class LoggingIn(Beside):
+class LoggingIn(Verbs):
     """What a caller that opens sessions does, and what is presented to it."""
 
     @rule(target=refreshes, user=st.sampled_from((0, 0, 0, 1)), later=st.sampled_from((1, 0)), lost=st.booleans())
@@ -50,39 +47,8 @@ class LoggingIn(Beside):
     ) -> Made:
         """Log in with an authentication that may be older than the user's last revocation."""
         sub = self.subs[user]
-        auth_time, if_version = self._instant(sub, authenticated), self._version(sub, version)
+        auth_time, if_version = self.instant(sub, authenticated), self.version(sub, version)
         return self.log_in(sub, auth_time=auth_time, if_version=if_version, acr=acr, lost=lost)
-
-    def log_in(
-        self,
-        sub: str,
-        *,
-        auth_time: int | None = None,
-        if_version: int | None = None,
-        acr: str | None = None,
-        lost: bool = False,
-    ) -> Made:
-        """Open a session on both sides."""
-        body = stated(sub=sub, user_agent=HOME.agent, auth_time=auth_time, if_version=if_version, acr=acr, scope=SCOPE)
-        answer = self.served.call("POST", "/sessions", lost=lost, json=body)
-        if self.oracle.superseded(sub, auth_time, if_version):
-            refused(answer, 409, "authentication_superseded")
-            return multiple()
-        document = answered(answer, 201)
-        self._evict(sub)
-        login = self.oracle.open(
-            document["session_id"], sub, HOME, secret=self.newest, auth_time=auth_time, acr=acr, scope=SCOPE
-        )
-        return self.remembered(login, document)
-
-    def _evict(self, sub: str) -> None:
-        """End the least recently used session; of several used at once, the one that the service ended."""
-        leaving = self.oracle.leaving(sub)
-        if leaving:
-            listed = {one["session_id"] for one in self.listed(sub)}
-            gone = [login.sid for login in leaving if login.sid not in listed]
-            assert len(gone) == 1, f"{len(gone)} of the {len(leaving)} least recently used were evicted"
-            self.oracle.end(gone[0], "evicted")
 
     @rule(
         token=refreshes,
@@ -91,13 +57,13 @@ class LoggingIn(Beside):
         acr=st.sampled_from((None, "2")),
         lost=st.booleans(),
     )
-    def step_up(
+    def authenticate_again(
         self, *, token: Refresh, authenticated: str | None, version: str | None, acr: str | None, lost: bool
     ) -> None:
         """Authenticate again in a session, alive or not."""
         sub = self.login(token).sub
-        auth_time, if_version = self._instant(sub, authenticated), self._version(sub, version)
-        self._step_up(token.sid, auth_time=auth_time, if_version=if_version, acr=acr, lost=lost)
+        auth_time, if_version = self.instant(sub, authenticated), self.version(sub, version)
+        self.step_up(token.sid, auth_time=auth_time, if_version=if_version, acr=acr, lost=lost)
 
     @rule(token=refreshes, which=st.sampled_from(("idle", "end")))
     def step_up_late(self, *, token: Refresh, which: str) -> None:
@@ -105,34 +71,21 @@ class LoggingIn(Beside):
         login = self.living(token)
         end = self.end_of(login, which)
         self.wait_until(end - 1)
-        self._step_up(login.sid)
+        self.step_up(login.sid)
         self.every_token_is_judged_alike()
         self.wait_until(end)
 
-    def _step_up(
-        self,
-        sid: str,
-        *,
-        auth_time: int | None = None,
-        if_version: int | None = None,
-        acr: str | None = None,
-        lost: bool = False,
-    ) -> None:
-        login, body = self.oracle.logins[sid], stated(auth_time=auth_time, if_version=if_version, acr=acr)
-        answer = self.served.call("POST", f"/sessions/{sid}/step-up", lost=lost, json=body)
-        code = self.oracle.step_up(sid, auth_time=auth_time, if_version=if_version, acr=acr)
-        if code is None:
-            self.remembered(login, answered(answer))
-        elif not (login.forgettable and answer.status_code == 404):
-            refused(answer, 409, code)
-
-    def _instant(self, sub: str, which: str | None) -> int | None:
-        """Return an authentication's time (s) around the user's version, and never ahead of now."""
-        now, bumped = self.oracle.now // 1000, self.oracle.user(sub).version // 1000
-        if which is None or not bumped:
-            return now if which else None
-        return min(now, {"now": now, "second of v": bumped, "after v": bumped + 1, "before v": bumped - 1}[which])
-
-    def _version(self, sub: str, which: str | None) -> int | None:
-        version = self.oracle.user(sub).version
-        return {None: None, "same": version, "other": version + 1}[which]
+    @rule(
+        target=refreshes, token=refreshes, how=st.sampled_from(("json", "access_only")), by=moves, again=st.booleans()
+    )
+    def race_a_bump(self, *, token: Refresh, how: str, by: int, again: bool) -> Made:
+        """Authenticate in, before and after the second of a bump, in a session that it spares or in a new one."""
+        login = self.living(token)
+        self.revoke_all(login.sub, [login.sid], how, "password_change")
+        self.pass_ms(1000)
+        bumped = self.oracle.user(login.sub).version // 1000
+        auth_time = min(bumped + by, self.oracle.now // 1000)
+        if not again:
+            return self.log_in(login.sub, auth_time=auth_time)
+        self.step_up(login.sid, auth_time=auth_time)
+        return multiple()

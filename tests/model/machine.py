@@ -13,8 +13,7 @@ from tests.model.revoking import Revoking
 from tests.model.service import Served
 from tests.model.values import NUMBERS, Access, Refresh
 
-_GRACE_MS = NUMBERS.grace_s * 1000
-waits = st.sampled_from((1, 999, 1000, *(_GRACE_MS + by for by in (-1, 0, 1)), NUMBERS.access_ttl_s * 1000))
+waits = st.sampled_from(("expiry", "grace", "idle", "end", 1, 999, 1000, NUMBERS.grace_s * 1000))
 
 
 class Model(LoggingIn, Presenting, Revoking):
@@ -25,16 +24,15 @@ class Model(LoggingIn, Presenting, Revoking):
         """Begin with a session, so that no step is wasted on nothing."""
         return self.log_in(self.subs[0])
 
-    @rule(ms=waits)
-    def wait(self, *, ms: int) -> None:
-        """Let time pass."""
-        self.pass_ms(ms)
-
-    @rule(pick=picks, token=refreshes, which=st.sampled_from((None, "grace", "idle", "end")), by=moves)
-    def wait_for(self, *, pick: int, token: Refresh, which: str | None, by: int) -> None:
-        """Let time pass to the instant at, before or after an access token's expiry, or an end in a session."""
-        end = self.access(pick).exp * 1000 if which is None else self.end_of(self.living(token), which)
-        self.wait_until(end + by)
+    @rule(pick=picks, token=refreshes, which=waits, by=moves)
+    def wait(self, *, pick: int, token: Refresh, which: str | int, by: int) -> None:
+        """Let some ms pass, or until the instant at, before or after an access token's or a session's end."""
+        if isinstance(which, int):
+            self.pass_ms(which)
+        elif which == "expiry":
+            self.wait_until(self.access(pick).exp * 1000 + by)
+        else:
+            self.wait_until(self.end_of(self.living(token), which) + by)
 
     @rule(token=refreshes, pick=picks)
     def slip(self, *, token: Refresh, pick: int) -> None:

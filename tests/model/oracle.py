@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tests.model.values import NUMBERS, Access, Device, Outcome, Refresh
 
 SLACK_MS = 5_000
+MOST_ENDS = 64
 
 
 @dataclass(slots=True)
@@ -111,10 +112,12 @@ class Oracle:
         return login
 
     def _prune(self, sub: str) -> None:
-        """Opening may forget what has been over for so long that no token of it can be good."""
-        for login in self.logins.values():
+        """Opening may forget what no token can be good for any more, and of a user with too many ends the oldest."""
+        mine = [login for login in self.logins.values() if login.sub == sub]
+        crowded = len(mine) >= NUMBERS.max_sessions + MOST_ENDS
+        for login in mine:
             over = login.memory_until if login.ended else min(login.idle_end, login.end)
-            if login.sub == sub and self.now >= over + SLACK_MS:
+            if self.now >= over + SLACK_MS or (crowded and self.why_dead(login) is not None):
                 login.forgettable = True
 
     def step_up(self, sid: str, *, auth_time: int | None, if_version: int | None, acr: str | None) -> str | None:

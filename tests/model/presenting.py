@@ -3,60 +3,67 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import multiple, rule
 
-from tests.model.beside import Beside, Made, ends, moves, refreshes
-from tests.model.checks import agree, answered, refused, stated
+from tests.model.beside import Made, ends, moves, refreshes
 from tests.model.oracle import Login
 from tests.model.service import SECRETS
 from tests.model.values import Device, Refresh
+from tests.model.verbs import Verbs
 
 devices = st.builds(
     Device,
     agent=st.sampled_from(("A", "B", "")),
     ip=st.sampled_from(("192.0.2.1", "192.0.2.9", "198.51.100.1", "")),
 )
-mostly_the_same = st.sampled_from((None, None, Device("B", ""), Device("A", "198.51.100.1"), Device("", "")))
+mostly_the_same = st.sampled_from((None, None, None, Device("B", ""), Device("A", "198.51.100.1"), Device("", "")))
 scopes = st.sampled_from((None, None, "read", "all"))
 
 
-class Presenting(Beside):
+class Presenting(Verbs):
     """What is presented to be refreshed."""
 
     @rule(target=refreshes, token=refreshes, device=st.none() | devices, scope=scopes, lost=st.booleans())
     def refresh(self, *, token: Refresh, device: Device | None, scope: str | None, lost: bool) -> Made:
         """Present any refresh token that there ever was, from the device of the last rotation or any other."""
-        return self._present(token, device or self.login(token).device, scope, lost=lost)
+        return self.present(token, device or self.login(token).device, scope, lost=lost)
 
     @rule(
         target=refreshes,
         token=refreshes,
-        times=st.sampled_from((1, 1, 2)),
+        times=st.sampled_from((1, 1, 1, 2)),
         before=st.booleans(),
-        which=ends,
-        by=moves,
+        at=st.sampled_from((("grace", 0), ("grace", 1), ("grace twice", 0), ("grace twice", 1), ("idle", 0))),
         device=mostly_the_same,
         lost=st.booleans(),
     )
     def retry_at(
-        self, *, token: Refresh, times: int, before: bool, which: str, by: int, device: Device | None, lost: bool
+        self,
+        *,
+        token: Refresh,
+        times: int,
+        before: bool,
+        at: tuple[str, int],
+        device: Device | None,
+        lost: bool,
     ) -> Made:
-        """Rotate, and retry at the instant at, before or after an end; perhaps a second time, or an older token."""
+        """Rotate, and retry in the last ms of a time or after it; perhaps a second time, or an older token."""
         login = self.living(token)
         used = self._latest(login)
         made: tuple[Refresh, ...] = ()
         for _ in range(times):
-            made += self._present(self._latest(login), login.device, None, lost=lost).values
+            made += self.present(self._latest(login), login.device, lost=lost).values
         if before:
             self.pass_ms(1)
-            made += self._present(used, login.device, None, lost=lost).values
+            made += self.present(used, login.device, lost=lost).values
+        which, by = at
         self.wait_until(self.end_of(login, which) + by)
-        return multiple(*made, *self._present(used, device or login.device, None, lost=lost).values)
+        return multiple(*made, *self.present(used, device or login.device, lost=lost).values)
 
     @rule(target=refreshes, token=refreshes, which=ends, by=moves)
     def refresh_at(self, *, token: Refresh, which: str, by: int) -> Made:
         """Present the newest token at the instant at, before or after an end in its session."""
         login = self.living(token)
         self.wait_until(self.end_of(login, which) + by)
-        return self._present(self._latest(login), login.device, None, lost=False)
+        return self.present(self._latest(login), login.device)
 
     def _latest(self, login: Login) -> Refresh:
         """Return the token of a session's generation, as the service answered with it."""
@@ -84,23 +91,7 @@ class Presenting(Beside):
             if forged not in self.tokens:
                 self.tokens.append(forged)
                 self.every_token_is_judged_alike()
-            made += (forged, *self._present(forged, login.device, None, lost=False).values)
+            made += (forged, *self.present(forged, login.device).values)
         self.newest = newest
         self.served.use_secret(newest)
         return multiple(*made)
-
-    def _present(self, token: Refresh, device: Device, scope: str | None, *, lost: bool) -> Made:
-        login, before = self.login(token), self.served.rotations()
-        form = {"grant_type": "refresh_token", "refresh_token": token.raw}
-        form |= {name: str(value) for name, value in stated(user_agent=device.agent, ip=device.ip, scope=scope).items()}
-        answer = self.served.call("POST", "/token", lost=lost, data=form)
-        came_to, counted = self.oracle.refresh(token, device, self.newest, scope), self.counted(before)
-        if not (login.forgettable and counted == {("absent", ""): 1}):
-            agree(counted, {(came_to.name, came_to.detail): 1})
-        if came_to.name in {"rotated", "retried"}:
-            return self.remembered(login, answered(answer), scope)
-        refused(answer, 400, "invalid_scope" if came_to.name == "scope_exceeded" else "invalid_grant")
-        if came_to.name == "reused":
-            audited = self.served.last_audit(token.sid)
-            agree([audited.get(name) for name in ("kind", "class")], ["reused", came_to.detail])
-        return multiple()

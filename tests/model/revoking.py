@@ -6,15 +6,16 @@ import httpx
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from tests.model.beside import Beside, picks, refreshes
+from tests.model.beside import picks, refreshes
 from tests.model.checks import agree, answered
 from tests.model.values import Refresh
+from tests.model.verbs import Verbs
 
 causes = st.sampled_from(("logout", "password_change", "admin", "compromised", "detection"))
 NO_SESSIONS = ["x" * 38, "no session"]
 
 
-class Revoking(Beside):
+class Revoking(Verbs):
     """What a caller that may revoke does."""
 
     @rule(
@@ -71,14 +72,4 @@ class Revoking(Beside):
         sub = self.subs[user]
         sids = [token.sid for token in keep] + NO_SESSIONS * junk
         for _ in range(times):
-            document = answered(self._revoke(sub, sids, how, cause, lost=lost))
-            spared = {login.sid for login in self.oracle.live(sub)} if how == "access_only" else set(sids)
-            kept = self.oracle.bump(sub, cause, frozenset(spared))
-            agree((document["version"], sorted(document["kept"])), (self.oracle.user(sub).version, sorted(kept)))
-
-    def _revoke(self, sub: str, keep: list[str], how: str, cause: str, *, lost: bool) -> httpx.Response:
-        if how == "delete":
-            params = {"sub": sub, "keep": keep, "cause": cause}
-            return self.served.call("DELETE", "/sessions", lost=lost, params=params)
-        body = {"sub": sub, "keep": keep, "access_only": how == "access_only", "cause": cause}
-        return self.served.call("POST", "/revoke", lost=lost, json=body)
+            self.revoke_all(sub, sids, how, cause, lost=lost)

@@ -4,18 +4,24 @@ import asyncio
 import contextlib
 import json
 from base64 import b64encode
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import pytest
 
 from quash.ids import partition
 from quash.keyspace import audit_key
+from quash_service.store import listing
 from tests.model.values import NUMBERS
 from tests.service import App, SteeredClock, running_app
 
 SECRETS = "ab"
 """The ids of two refresh secrets, so that they can be rotated."""
+
+PATIENCE_S = 30.0
 
 
 class Twice:
@@ -47,7 +53,8 @@ class Served:
         self._secrets = folder / "data" / "keys" / "refresh-secrets.json"
         self._stack = contextlib.AsyncExitStack()
         self.clock = SteeredClock()
-        self.examples = 0
+        self._patch = pytest.MonkeyPatch()
+        self._drawn = 0
 
     def __enter__(self) -> Self:
         self._secrets.parent.mkdir(parents=True, mode=0o700)
@@ -55,11 +62,14 @@ class Served:
         self._loop = asyncio.Runner()
         self._loop.__enter__()
         self.app: App = self._run(self._stack.enter_async_context(self._running()))
+        self._be_patient()
+        self.app.app.state.services = replace(self.app.services, random_bytes=self._bytes)
         runner = self.app.services.store.runner
         self._twice = runner.client = Twice(runner.client)
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self._patch.undo()
         self._run(self._stack.aclose())
         self._loop.close()
 
@@ -67,6 +77,11 @@ class Served:
     def now(self) -> int:
         """The held clock, epoch ms."""
         return self.clock.now_ms()
+
+    def begin(self) -> None:
+        """Begin an example as every other: on a full second, and with the same session ids to come."""
+        self.clock.advance(3000 - self.now % 1000)
+        self._drawn = 0
 
     def call(self, method: str, path: str, *, lost: bool = False, **request: Any) -> httpx.Response:
         """Send a request as the admin; with ``lost`` the engine's first reply to each script is lost."""
@@ -104,6 +119,23 @@ class Served:
             log_level="error",
             **{name: getattr(NUMBERS, name) for name in NUMBERS.__slots__},
         )
+
+    def _bytes(self, count: int) -> bytes:
+        # What is drawn decides which of two sessions used at once is evicted, so a repeated example must draw the same.
+        self._drawn += 1
+        return sha256(str(self._drawn).encode()).digest()[:count]
+
+    def _be_patient(self) -> None:
+        """Never take a machine that is busy with other tests for an engine that is down."""
+        services = self.app.services
+        self._patch.setattr(services.store.runner, "_timeout_s", PATIENCE_S)
+        self._patch.setattr(services.judge._state, "_timeout_s", PATIENCE_S)
+        self._patch.setattr(services.callers, "_timeout_s", PATIENCE_S)
+        self._patch.setattr(listing, "TIMEOUT_S", PATIENCE_S)
+        pool: Any = services.client.connection_pool
+        pool.connection_kwargs["socket_timeout"] = PATIENCE_S
+        self._run(pool.disconnect())
+        pool.reset()
 
     def _write_secrets(self, order: str) -> None:
         rows = [{"id": one, "secret": b64encode(one.encode() * 32).decode()} for one in order]
