@@ -1,8 +1,9 @@
 """Everything wired together: what the HTTP face and the command line work with."""
 
+import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
@@ -57,6 +58,7 @@ class Services:
     callers: CallerBook
     metrics: Metrics
     random_bytes: Callable[[int], bytes]
+    batches: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def pulse(self) -> Pulse:
         """Do what is due every second: follow the clock, mend the floor, take over changed keys.

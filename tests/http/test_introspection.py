@@ -1,5 +1,7 @@
 """`/introspect` and `/introspect/batch`: exactly what RFC 7662 and the design promise."""
 
+import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -219,3 +221,28 @@ async def test_a_batch_takes_a_thousand_tokens_and_not_one_more(service: Service
 @pytest.mark.parametrize("body", [[], {}, {"tokens": "t"}, {"tokens": [1]}, {"tokens": None}, "t", 1])
 async def test_a_batch_is_a_list_of_strings(service: Service, body: object) -> None:
     assert problem(await service.client.post("/introspect/batch", json=body)) == (422, "invalid_body")
+
+
+async def test_batches_let_others_have_their_turn(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 signatures are half a second of computing, in which the engine's answers to all others would be late."""
+    turn, verified = 0, Counter[int]()
+    verify = service.parts.judge.verify
+
+    async def counted(*args: Any) -> Any:
+        verified[turn] += 1
+        return await verify(*args)
+
+    async def others() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    monkeypatch.setattr(service.parts.judge.__class__, "verify", lambda _, *args: counted(*args))
+    running = asyncio.create_task(others())
+    body = {"tokens": [f"junk-{at}" for at in range(1_000)]}
+    answers = await asyncio.gather(*(service.client.post("/introspect/batch", json=body) for _ in range(3)))
+    running.cancel()
+    assert [one.status_code for one in answers] == [200] * 3
+    assert verified.total() == 3_000
+    assert max(verified.values()) <= 100
