@@ -1,8 +1,10 @@
 -- Make a partition's `g`, or make it again after it was lost; a present one stays as it is.
 -- KEYS g f
 -- ARGV born since revoked
--- Replies: born | present
+-- Replies: born | present | clock
 if redis.call('HEXISTS', g, 'born') == 1 then return {'present'} end
+-- A birth on its way since an earlier loss would bring back what was revoked between the two.
+if math.abs(tonumber(born) - primary_now) > tonumber(tolerance) + 1000 then return {'clock'} end
 local last = redis.call('XREVRANGE', f, '+', '-', 'COUNT', '1')[1]
 redis.call('HSET', g, 'born', born, 'since', since, 'r', revoked)
 if last then
