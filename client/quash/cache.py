@@ -9,20 +9,24 @@ from collections import OrderedDict
 
 from .claims import Claims
 
+MEAN_LENGTH = 1024
+"""The characters for which each entry has room: a parsed token takes some ten times its length in memory."""
+
 
 class VerifiedCache:
-    """At most ``size`` verified tokens; ``size`` 0 keeps none.
+    """At most ``size`` verified tokens, fewer of long ones; ``size`` 0 keeps none.
 
     Raises ``ValueError`` for a negative ``size``.
     """
 
-    __slots__ = ("_entries", "_size")
+    __slots__ = ("_entries", "_length", "_size")
 
     def __init__(self, size: int) -> None:
         if size < 0:
             message = "size must not be negative"
             raise ValueError(message)
         self._size = size
+        self._length = 0
         self._entries: OrderedDict[str, Claims] = OrderedDict()
 
     def __len__(self) -> int:
@@ -37,11 +41,14 @@ class VerifiedCache:
         return claims
 
     def put(self, raw: str, claims: Claims) -> None:
-        """Keep the claims of a token; the least recently used one makes room."""
+        """Keep the claims of a token; the least recently used ones make room."""
+        if raw not in self._entries:
+            self._length += len(raw)
         self._entries[raw] = claims
         self._entries.move_to_end(raw)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        while len(self._entries) > self._size or self._length > self._size * MEAN_LENGTH:
+            dropped, _ = self._entries.popitem(last=False)
+            self._length -= len(dropped)
 
     def drop_key(self, key_tag: str) -> None:
         """Forget every token that the key verified: an entry dies with its key.
@@ -51,3 +58,4 @@ class VerifiedCache:
         entries = self._entries
         for raw in [raw for raw, claims in entries.items() if claims.key_tag == key_tag]:
             del entries[raw]
+            self._length -= len(raw)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quash import ids
-from quash.cache import VerifiedCache
+from quash.cache import MEAN_LENGTH, VerifiedCache
 from quash.claims import Claims
 from quash.policy import Issuer
 
@@ -53,6 +53,31 @@ def test_it_never_holds_more_than_its_size() -> None:
         cache.put(f"token-{number}", verified(str(number)))
         assert len(cache) <= 100
     assert len(cache) == 100
+
+
+def test_long_tokens_take_the_place_of_several() -> None:
+    """10,000 of the longest that are accepted would take over a gigabyte."""
+    cache = VerifiedCache(100)
+    for number in range(200):
+        cache.put(f"{number:016384}", verified(str(number)))
+    assert len(cache) == 100 * MEAN_LENGTH // 16384
+    for number in range(200):
+        cache.put(f"token-{number}", verified(str(number)))
+    assert len(cache) == 100
+    assert cache.get(f"{199:016384}") is None
+
+
+def test_putting_and_dropping_again_and_again_leaves_room_for_all() -> None:
+    cache = VerifiedCache(4)
+    for _ in range(100):
+        for name in ("a", "b"):
+            cache.put(name * 1000, verified(name))
+            cache.put(name * 1000, verified(name))
+        cache.drop_key("key-a")
+        assert len(cache) == 0
+    for name in ("a", "b", "c", "d"):
+        cache.put(name * 1000, verified(name))
+    assert len(cache) == 4
 
 
 def test_the_least_recently_used_goes_first() -> None:
