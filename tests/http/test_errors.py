@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -102,6 +103,26 @@ async def test_an_error_of_ours_is_500_and_leaks_nothing(
     rid = answer.headers["x-request-id"]
     (entry,) = [one for one in entries(logged) if one["event"] == "internal_error" and one["request_id"] == rid]
     assert "inner-detail" in entry["exception"]
+
+
+@pytest.mark.parametrize("path", ["/introspect", "/token", "/revoke"])
+async def test_who_hangs_up_in_the_middle_writes_no_error_into_the_log(
+    service: Service, path: str, logged: io.StringIO
+) -> None:
+    """Anybody can, before saying who it is, as often as it likes."""
+    said = len(logged.getvalue())
+    pieces = iter(({"type": "http.request", "body": b"tok", "more_body": True}, {"type": "http.disconnect"}))
+    form = (b"content-type", b"application/x-www-form-urlencoded")
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": [form]}
+
+    async def receive() -> dict[str, Any]:
+        return next(pieces)
+
+    async def send(_: MutableMapping[str, Any]) -> None:
+        """Nobody is there."""
+
+    await service.app(scope, receive, send)
+    assert "error" not in {entry["level"] for entry in entries(io.StringIO(logged.getvalue()[said:]))}
 
 
 def entries(logged: io.StringIO) -> list[dict[str, Any]]:

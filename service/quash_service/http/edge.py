@@ -9,7 +9,7 @@ import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,7 +57,7 @@ def translate(request: Request, error: Exception) -> Problem:
             return Problem("not_found")
         case HTTPException(status_code=405):
             return Problem("method_not_allowed", headers={"allow": _allowed(request, error)})
-        case HTTPException():
+        case HTTPException() | ClientDisconnect():  # who hung up before the body was whole reads no answer
             return Problem("invalid_request")
         case _:
             log.error("internal_error", exc_info=error)
