@@ -32,6 +32,11 @@ def test_every_command_explains_itself_without_touching_anything(data_dir: Path,
     assert not data_dir.exists()
 
 
+@pytest.mark.parametrize("group", [[], ["caller"], ["key"]])
+def test_a_list_of_commands_says_of_each_a_whole_sentence(data_dir: Path, group: list[str]) -> None:
+    assert "..." not in quash(*group, "--help", data_dir=data_dir).stdout.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("args", [["nonsense"], ["serve", "--nonsense"], ["sessions"], ["caller", "add"]])
 def test_what_cannot_be_understood_is_usage(data_dir: Path, args: list[str]) -> None:
     assert quash(*args, data_dir=data_dir).returncode == 2

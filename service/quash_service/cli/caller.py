@@ -46,7 +46,7 @@ def _free_name(ctx: click.Context, parameter: click.Parameter, name: str) -> str
 @as_json
 @located
 def add(name: str, scopes: frozenset[str], issuers: tuple[str, ...], *, json_wanted: bool, **where: str | None) -> None:
-    """Add a caller and show its secret, this once: only a hash of it is kept."""
+    """Add a caller and show its secret, this once. Only a hash of it is kept."""
     secret = new_secret(os.urandom)
     added = Caller(name, digest(secret), scopes, frozenset(issuers) or None)
     act(where, lambda services: _add(services, added))

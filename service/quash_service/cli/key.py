@@ -19,14 +19,14 @@ _PURPOSE = {"next": "signs from", "active": "signs until", "retired": "verifies 
 
 @click.group()
 def key() -> None:
-    """List and rotate signing keys and refresh secrets, beside running services."""
+    """List and rotate signing keys and refresh secrets. Running services follow."""
 
 
 @key.command("list")
 @as_json
 @located
 def list_keys(*, json_wanted: bool, **where: str | None) -> None:
-    """List signing keys and refresh secrets: what each is for, and until when. Nothing secret is shown."""
+    """List signing keys and refresh secrets. What each is for, and until when; nothing secret is shown."""
     document = act(where, _listed)
     if json_wanted:
         put(document)
@@ -50,7 +50,7 @@ def list_keys(*, json_wanted: bool, **where: str | None) -> None:
 @as_json
 @located
 def rotate(*, force: bool, refresh_secret: bool, json_wanted: bool, **where: str | None) -> None:
-    """Let the next key sign from now on, if it was published for a day; the active one retires."""
+    """Let the next key sign from now on. It must have been published for a day; the active one retires."""
     if force and refresh_secret:
         raise Misused("--now is for signing keys: a new refresh secret is always made at once")
     if refresh_secret:
@@ -80,7 +80,7 @@ def rotate(*, force: bool, refresh_secret: bool, json_wanted: bool, **where: str
 @as_json
 @located
 def drop_refresh_secret(name: str, *, yes: bool, json_wanted: bool, **where: str | None) -> None:
-    """Forget a refresh secret at once: it leaked, or it is lost for ever.
+    """Forget a refresh secret at once. It leaked, or it is lost for ever.
 
     Every session whose current refresh token was made with it cannot be refreshed any more.
     """

@@ -36,7 +36,7 @@ _ALLOWED = {
 @as_json
 @located
 def revoke(*, cause: str, json_wanted: bool, **flags: Any) -> None:  # noqa: ANN401 - flags, lists and texts
-    """Take back exactly one of: a token, a session, a user, a key, an issuer.
+    """Take back exactly one token, session, user, key or issuer.
 
     It is in force everywhere when this command exits with 0. An access token ends itself only, a refresh token
     its session.

@@ -18,7 +18,7 @@ _DEVICE_WIDTH = 40
 @as_json
 @located
 def sessions(user: str, iss: str | None, *, json_wanted: bool, **where: str | None) -> None:
-    """List the live sessions of USER (a `sub`), the most recently used first. Times are UTC."""
+    """List the live sessions of USER (a `sub`). The most recently used come first; times are UTC."""
     views = act(where, lambda services: _views(services, iss, user))
     if json_wanted:
         from quash_service.http.sessions import document_of
