@@ -16,8 +16,6 @@ from .reasons import Cause
 SCHEMA = 1
 SLACK_MS = 5_000
 """Clock error allowed between hosts, added to every lifetime."""
-EXTRA_MS = SLACK_MS + 60_000
-"""What every lifetime in the state is extended by: the slack and the greatest leeway."""
 
 TAGS = (
     *("mm", "ry", "9i", "e8", "v1", "qt", "ap", "ax", "tb", "kv", "dn", "df", "wo", "o6", "gc", "xw"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from quash.reasons import Cause, Reason
+from quash.reasons import Reason
 
 from .openapi_bodies import JSON, NUMBER, TEXT, Schema, ref
 from .problems import OAUTH_NAMES, REPEATABLE, STATUS
@@ -97,7 +97,6 @@ REVOKED = {"oneOf": [ref(name) for name in DOCUMENTS if name.startswith("Revoked
 VERDICTS = _object({"results": {"type": "array", "items": ref("Verdict")}}, ["results"])
 SESSIONS = _object({"sessions": {"type": "array", "items": ref("Session")}}, ["sessions"])
 INTROSPECTED = {"oneOf": [ref("Inactive"), ref("Active")]}
-CAUSES = {"enum": list(Cause)}
 
 _HEADERS: dict[str, Schema] = {
     "X-Request-Id": {"schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}},
