@@ -15,6 +15,7 @@ STORE_REBORN = "store_reborn"
 
 _OWNERS = frozenset({"iss", "sub", "caller"})
 _FACTS = 6
+_OWN_WORDS = frozenset({EXPIRED, STORE_REBORN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,40 +128,48 @@ def read_live(sid: str, reply: Sequence[bytes]) -> LiveSession:
     )
 
 
-def cause_name(word: str) -> str:
-    """Return the name of a cause letter; a word, such as ``expired``, stands for itself."""
-    return CAUSE_CODES[word].value if word in CAUSE_CODES else word
+def cause_name(word: bytes) -> str:
+    """Return the name of a cause letter; ``expired`` and ``store_reborn`` stand for themselves.
+
+    Raises ``Unavailable`` for the letter of a damaged record.
+    """
+    text = word.decode("ascii", "replace")
+    if text in _OWN_WORDS:
+        return text
+    if text not in CAUSE_CODES:
+        raise corrupt()
+    return CAUSE_CODES[text].value
 
 
 def read_rotation(sid: str, reply: Sequence[bytes]) -> Rotation:
-    """Read the rotate script's reply."""
-    match reply[0]:
-        case b"rotated":
+    """Read the rotate script's reply. Raises ``Unavailable``."""
+    match list(reply):
+        case [b"rotated", *_]:
             return Rotated(read_live(sid, reply))
-        case b"retried":
+        case [b"retried", *_]:
             return Retried(read_live(sid, reply))
-        case b"healed":
+        case [b"healed", *_]:
             return Healed(read_live(sid, reply))
-        case b"reused":
-            return Reused(reply[1].decode())
-        case b"ended":
-            return Ended(cause_name(reply[1].decode()))
-        case b"junk":
+        case [b"reused", classified]:
+            return Reused(classified.decode("ascii", "replace"))
+        case [b"ended", cause]:
+            return Ended(cause_name(cause))
+        case [b"junk"]:
             return Junk()
-        case b"scope":
+        case [b"scope"]:
             return ScopeExceeded()
         case _:
             return Absent()
 
 
 def read_step_up(sid: str, reply: Sequence[bytes]) -> StepUp:
-    """Read the step_up script's reply."""
-    match reply[0]:
-        case b"stepped":
+    """Read the step_up script's reply. Raises ``Unavailable``."""
+    match list(reply):
+        case [b"stepped", *_]:
             return SteppedUp(read_live(sid, reply))
-        case b"superseded":
+        case [b"superseded"]:
             return Superseded()
-        case b"ended":
-            return Ended(cause_name(reply[1].decode()))
+        case [b"ended", cause]:
+            return Ended(cause_name(cause))
         case _:
             return Absent()

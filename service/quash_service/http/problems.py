@@ -6,12 +6,15 @@ The text is constant per code; detail that could tell an outsider more goes to t
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from re import compile as pattern
 
 import orjson
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 RETRY_AFTER_S = 1
+_MAX_DETAIL = 300
+_NOT_OAUTH = pattern(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 STATUS: dict[str, tuple[int, str]] = {
     "invalid_request": (400, "the request is malformed"),
@@ -57,7 +60,9 @@ class Problem(HTTPException):
 
     def __init__(self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         status, text = STATUS[code]
-        super().__init__(status, detail or text, dict(headers or {}))
+        # A caller's own names may be in it, as long as it likes and with lone surrogates.
+        said = (detail or text)[:_MAX_DETAIL].encode("utf-8", "replace").decode()
+        super().__init__(status, said, dict(headers or {}))
         self.code = code
 
     def _headers(self) -> dict[str, str]:
@@ -79,7 +84,9 @@ class Problem(HTTPException):
 
     def as_oauth(self) -> Response:
         """Return the RFC 6749 §5.2 error."""
-        document = {"error": OAUTH_NAMES.get(self.code, self.code), "error_description": self.detail}
+        # RFC 6749 §5.2: printable ASCII without quotation marks and backslashes.
+        said = _NOT_OAUTH.sub("?", self.detail.replace('"', "'"))
+        document = {"error": OAUTH_NAMES.get(self.code, self.code), "error_description": said}
         return Response(orjson.dumps(document), self.status_code, self._headers(), "application/json")
 
 

@@ -55,7 +55,8 @@ end
 
 local function read_version(text)
   if not text then return 0, 'o' end
-  local digits, cause = string.match(text, '^(%d+)(%a?)$')
+  local digits, cause = string.match(text, '^(%d+)([acdeloprtu])$')
+  if not digits or #digits > 16 then error('a version is damaged') end
   return tonumber(digits), cause
 end
 
