@@ -31,6 +31,24 @@ async def test_each_configured_issuer_has_an_index_for_ever(stage: Stage) -> Non
     assert other.index == {"third": 3, OTHER: 2}
 
 
+async def test_a_state_can_tell_255_issuers_apart_and_refuses_the_next(stage: Stage) -> None:
+    def floor(*configured: str) -> Floor:
+        return Floor(
+            stage.runner,
+            stage.clock,
+            IssuerTable(),
+            configured=configured,
+            secrets=lambda: stage.secrets,
+            trust=None,
+        )
+
+    await floor(*(f"i{n}" for n in range(253))).join()
+    await floor("i0", ISSUER).join()
+    with pytest.raises(FloorRefused) as refused:
+        await floor("one too many").join()
+    assert refused.value.code == "too_many_issuers"
+
+
 @pytest.mark.parametrize(
     ("field", "value", "code"),
     [

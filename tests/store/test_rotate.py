@@ -237,6 +237,16 @@ async def test_what_an_end_user_can_repeat_is_audited_once_per_session_and_minut
     assert (kinds.count("retried"), kinds.count("ended")) == (1, 1)
 
 
+async def test_one_user_cannot_push_anothers_evidence_out_of_the_audit(stage: Stage) -> None:
+    for _ in range(30):
+        sid = await stage.open()
+        stage.clock.advance(1)
+        await stage.store.revoke_session(ADMIN, sid, Cause.LOGOUT)
+        await stage.rotate(sid, 0)
+    kinds = [entry["kind"] for entry in await stage.audit()]
+    assert (kinds.count("ended"), kinds.count("session_revoked")) == (10, 30)
+
+
 async def test_a_resent_rotation_is_answered_as_a_rotation(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     sid = await stage.open()
     # With the same operation id, as a client library's own resend carries it, a grace of 0 changes nothing.

@@ -4,7 +4,7 @@
 -- and it is safe to repeat.
 -- KEYS floor
 -- ARGV schema tags secret_count dropped names...
--- Replies: joined index.. | schema stored | tags | secrets id
+-- Replies: joined index.. | schema stored | tags | secrets id | issuers name
 local stored = redis.call('HGET', floor, 'schema')
 if stored and tonumber(stored) > tonumber(schema) then return {'schema', stored} end
 local table_of = redis.call('HGET', floor, 'tags')
@@ -26,6 +26,8 @@ local reply = {'joined'}
 for at = secrets_end + 1, #names do
   local index = redis.call('HGET', floor, 'issuer:' .. names[at])
   if not index then
+    -- An index is one byte of every session's record, and never given away again.
+    if tonumber(redis.call('HGET', floor, 'issuers') or '0') >= 255 then return {'issuers', names[at]} end
     index = string.format('%.0f', redis.call('HINCRBY', floor, 'issuers', 1))
     redis.call('HSET', floor, 'issuer:' .. names[at], index)
   end

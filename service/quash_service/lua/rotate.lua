@@ -1,18 +1,22 @@
 -- Rotate a refresh token: the table of the design, in its order. A resend (the same `op`) of a
 -- rotation, or of a reuse that ended the session, is answered as the first time. `session_scope` is
 -- empty, or `=` and the session's new scope.
--- KEYS g f a u m sightings quiet
+-- KEYS g f a u m sightings quiet budget
 -- ARGV sid generation secret newest agent net ip caller admin issuers grace idle op scope session_scope claims
 -- Replies: rotated | retried | healed generation secret version idle_end absolute_end fields.. | reused class | ended cause | absent | junk | scope
 local refused = refusal()
 if refused then return refused end
 
--- What an end user can repeat is audited once per kind, session and minute; a full engine has no room
--- for that, and the answer is the same.
+-- What an end user can repeat is audited once per kind, session and minute, and ten times per user and
+-- minute, so that nobody's repetitions push another's evidence out. A full engine has no room for
+-- that, and the answer is the same.
 local function quietly(kind, pairs_list)
   local said = redis.call('GET', quiet) or ''
   if string.find(said, ' ' .. kind, 1, true) then return end
-  if redis.pcall('SET', quiet, said .. ' ' .. kind, 'PX', '60000').ok then audit(kind, pairs_list) end
+  if not redis.pcall('SET', quiet, said .. ' ' .. kind, 'PX', '60000').ok then return end
+  local spent = redis.call('INCR', budget)
+  if spent == 1 then redis.call('PEXPIRE', budget, '60000') end
+  if spent <= 10 then audit(kind, pairs_list) end
 end
 
 local s, over, version = find(sid, issuers)

@@ -48,6 +48,10 @@ _REFUSALS: dict[bytes, tuple[str, str]] = {
         "tag_table_differs",
         "this state was laid out with another partition table: it is not one of this Quash's, use another database",
     ),
+    b"issuers": (
+        "too_many_issuers",
+        "this state has seen 255 issuers, which is all that it can tell apart; {detail!r} needs another state",
+    ),
     b"secrets": (
         "unknown_refresh_secret",
         _LACKED,

@@ -91,7 +91,7 @@ class Store:
         reply = await self.runner.run(
             "rotate",
             partition(sid),
-            {**_session_keys(sid), "quiet": quiet_key(sid)},
+            {**_session_keys(sid), "quiet": quiet_key(sid), "budget": quiet_key(f"{session_tag(sid)}:audit")},
             {
                 **self._may(actor),
                 "sid": sid,
