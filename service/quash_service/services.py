@@ -162,7 +162,7 @@ def build(
         RedisState(client, clock.now_ms),
         clock,
         issuers={policy.issuer: policy for policy in policies},
-        own_keys=lambda: keyring.keys if settings.mint else (),
+        own_keys=keyring.verifying if settings.mint else tuple,
         foreign_keys=foreign,
         published=published,
         issuer_name=table.name,

@@ -1,6 +1,8 @@
 """`quash doctor`: each thing that can be wrong is named, with how to mend it."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ def test_a_healthy_installation_is_ok_in_every_line(healthy: Path) -> None:
         "data directory",
         "keys directory",
         "key files",
+        "signing key",
+        "next key",
+        "refresh secrets",
         "exposure",
     ):
         assert any(line.startswith(f"ok       {subject}: ") for line in lines), subject
@@ -134,3 +139,75 @@ def test_an_engine_that_does_not_answer_is_state_unavailable(tmp_path: Path) -> 
     assert done.returncode == 3
     assert "problem  engine: engine_unreachable" in done.stdout
     assert "hunter22" not in done.stdout + done.stderr
+
+
+@contextmanager
+def changed(file: Path, change: Callable[[Any], None]) -> Iterator[None]:
+    """Change a JSON file until the end of the block."""
+    before = file.read_text()
+    document = json.loads(before)
+    change(document)
+    file.write_text(json.dumps(document))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def aged(rows: str, days: int) -> Callable[[Any], None]:
+    def change(document: Any) -> None:
+        for row in document[rows]:
+            row["since"] -= days * 86_400
+
+    return change
+
+
+@pytest.mark.parametrize(("days", "level"), [(90, "ok"), (92, "warning")])
+@pytest.mark.parametrize(
+    ("file", "rows", "what"),
+    [
+        ("signing-keys.json", "keys", "signing key"),
+        ("refresh-secrets.json", "secrets", "refresh secrets"),
+    ],
+)
+def test_a_key_or_secret_that_nobody_rotates_is_a_warning(  # noqa: PLR0917 - pytest passes them by name
+    healthy: Path, file: str, rows: str, what: str, days: int, level: str
+) -> None:
+    with changed(healthy / "keys" / file, aged(rows, days)):
+        done = quash("doctor", "--json", data_dir=healthy)
+    assert done.returncode == 0
+    assert findings(done)[what]["level"] == level
+    assert ("quash key rotate" in findings(done)[what]["mend"]) is (level == "warning")
+
+
+def test_a_next_key_that_is_missing_is_a_warning(healthy: Path) -> None:
+    with changed(healthy / "keys" / "signing-keys.json", lambda document: document["keys"].pop()):
+        done = quash("doctor", "--json", data_dir=healthy)
+    assert findings(done)["next key"]["level"] == "warning"
+
+
+def test_a_shared_secret_that_signs_is_a_warning(tmp_path: Path) -> None:
+    env = {"QUASH_ALGORITHM": "HS256"}
+    assert quash("caller", "list", data_dir=tmp_path / "data", env=env).returncode == 0
+    done = quash("doctor", "--json", data_dir=tmp_path / "data", env=env)
+    assert done.returncode == 0
+    assert "only this service can verify" in findings(done)["algorithm"]["seen"]
+
+
+def test_keys_that_sign_elsewhere_are_told_from_ours(healthy: Path) -> None:
+    def outside(document: Any) -> None:
+        del document["keys"][1:]
+        public = {name: value for name, value in document["keys"][0]["jwk"].items() if name != "d"}
+        document["keys"][0] |= {"jwk": public, "external": True}
+
+    def gone(document: Any) -> None:
+        outside(document)
+        document["keys"][0]["state"] = "revoked"
+
+    with changed(healthy / "keys" / "signing-keys.json", outside):
+        found = findings(quash("doctor", "--json", data_dir=healthy))
+    assert found["signing key"]["seen"].startswith("external signer's key ")
+    assert "next key" not in found
+    with changed(healthy / "keys" / "signing-keys.json", gone):
+        done = quash("doctor", "--json", data_dir=healthy)
+    assert (done.returncode, findings(done)["signing key"]["level"]) == (1, "problem")

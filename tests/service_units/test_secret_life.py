@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quash_service.tokens.refresh import FILE, RefreshToken, UnknownSecret
+from quash_service.tokens.refresh import FILE, RefreshToken
 from quash_service.tokens.secret_life import MAX_HELD, SPREAD_S
 from tests.service_units.processes import at_once
 from tests.service_units.rings import DAY, START, Time, refresh_secrets
@@ -52,7 +52,7 @@ def test_an_old_secret_verifies_until_the_last_session_made_with_it_cannot_be_al
     secrets.rotate()
     time.now += passed
     assert secrets.tend() is not there
-    assert secrets.parse(token) == (RefreshToken(SID, 3, "a") if there else UnknownSecret("a"))
+    assert secrets.parse(token) == (RefreshToken(SID, 3, "a") if there else None)
     assert secrets.dropped == (() if there else ("a",))
 
 
@@ -68,11 +68,11 @@ def test_a_secret_of_unknown_age_is_neither_followed_nor_is_the_one_before_it_dr
     assert secrets.listed() == [("b", None, None), ("a", None, None)]
 
 
-def test_a_dropped_secret_is_unknown_at_once_to_every_process(tmp_path: Path, time: Time) -> None:
+def test_what_a_dropped_secret_made_is_junk_at_once_to_every_process(tmp_path: Path, time: Time) -> None:
     here, there = refresh_secrets(tmp_path, time), refresh_secrets(tmp_path, time)
     token = here.build(SID, 3, "a")
     assert there.drop("a")
-    assert here.parse(token) == UnknownSecret("a")
+    assert here.parse(token) is None
     assert ids(tmp_path) == ["b"]
     assert (here.newest, here.dropped) == ("b", ("a",))
 

@@ -156,4 +156,6 @@ def _until(one: dict[str, Any]) -> str:
 def _used_until(one: dict[str, Any]) -> str:
     if one["makes_tokens"]:
         return "makes tokens"
+    if one["drops_at"] is None and one["since_at"] is not None:
+        return f"makes tokens from {readable((one['since_at'] + SPREAD_S) * 1000)}"
     return "verifies" if one["drops_at"] is None else f"verifies until {readable(one['drops_at'] * 1000)}"

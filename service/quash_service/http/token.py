@@ -96,7 +96,7 @@ async def refreshed(services: Services, session: LiveSession, scope: str | None)
     try:
         refresh_token = services.secrets.build(session.sid, session.generation, session.secret)
     except KeyError:
-        if session.secret not in services.floor.known_secrets:
+        if session.secret in services.secrets.dropped or session.secret not in services.floor.known_secrets:
             raise Problem("invalid_grant") from None  # it was dropped, and the session with it
         raise Unavailable(evidence={"state": "secret_lacking"}) from None
     now_s = services.clock.now_ms() // 1000

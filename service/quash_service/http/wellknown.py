@@ -39,7 +39,7 @@ async def metadata(request: Request) -> Response:
 async def jwks(request: Request) -> Response:
     """RFC 7517 §5: the public keys of minting: next, active and retired, never a revoked one."""
     services = services_of(request)
-    response = answer(services.keyring.jwks if services.minter is not None else {"keys": []})
+    response = answer(services.keyring.published() if services.minter is not None else {"keys": []})
     response.headers["cache-control"] = "public, max-age=300"
     return response
 

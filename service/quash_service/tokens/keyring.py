@@ -1,7 +1,4 @@
-"""Our signing keys in their file: read by all workers and hosts of a state, changed by one process at a time.
-
-``signing-keys.json`` holds them in the order in which they were made; ``life`` says what becomes of them.
-"""
+"""Our signing keys in their file, read by all workers and hosts of a state; ``life`` says what becomes of them."""
 
 import asyncio
 import json
@@ -14,12 +11,12 @@ from typing import Any
 from jwt.exceptions import PyJWTError
 
 from quash.errors import Unavailable
-from quash.keys import Key, KeyRefused, key_from_jwk
+from quash.keys import Key, key_from_jwk
 
 from . import life
 from .files import Watched, locked, read_json, refused, write_private
 from .life import ACTIVE, RETIRED, REVOKED, Jwk, Keys, Make, StoredKey, Terms
-from .signer import PUBLIC, SHARED, LocalSigner, Signer, new_key
+from .signer import SHARED, LocalSigner, Signer, check_external, new_key
 
 FILE = "signing-keys.json"
 
@@ -82,16 +79,25 @@ class Keyring:
 
         Raises ``Unavailable`` when the external signer's key was revoked.
         """
-        with suppress(OSError, ValueError):  # the heartbeat says what is wrong with the file
-            self.refresh()
+        self._follow()
         if self._signer is None:
             raise Unavailable(evidence={"signer": "key_revoked"})
         return self._signer
 
+    def verifying(self) -> tuple[Key, ...]:
+        """Return all keys as the file has them by now: another worker may just have signed with a new one."""
+        self._follow()
+        return self.keys
+
+    def published(self) -> Mapping[str, object]:
+        """Return the JWKS as the file has it by now, the same from every worker."""
+        self._follow()
+        return self.jwks
+
     def load(self) -> None:
         """Load the keys, making the first two if there are none. Raises ``OSError``, ``ValueError``."""
         if self._external is not None:
-            self._check(self._external)
+            check_external(self._external, self._issuer)
         self._change(self._started)
 
     def refresh(self) -> bool:
@@ -160,6 +166,10 @@ class Keyring:
     def changes_at(self, one: StoredKey) -> int | None:
         """Return when a key's state ends by itself (epoch s), ``None`` if never."""
         return life.changes_at(self.stored, one, self._terms)
+
+    def _follow(self) -> None:
+        with suppress(OSError, ValueError):  # the heartbeat says what is wrong with the file
+            self.refresh()
 
     def _started(self, keys: Keys, now_s: int, make: Make) -> Keys:
         if self._external is not None:
@@ -231,16 +241,6 @@ class Keyring:
 
     def _public(self, one: StoredKey) -> Key:
         return key_from_jwk(one.jwk, issuer=self._issuer, algorithms=frozenset({one.alg}))
-
-    def _check(self, signer: Signer) -> None:
-        try:
-            key = key_from_jwk(signer.jwk, issuer=self._issuer, algorithms=frozenset(PUBLIC))
-        except KeyRefused as refusal:
-            raise ValueError(f"the external signer's public key cannot be used: {refusal.message}") from None
-        if key.weak or (key.kid, key.alg, signer.jwk.get("alg")) != (signer.kid, signer.alg, signer.alg):
-            raise ValueError("the external signer's jwk must be strong and have its kid and alg")
-        if set(signer.jwk) & {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}:
-            raise ValueError("the external signer's jwk must be the public one: it is published")
 
 
 def _row(one: StoredKey) -> dict[str, Any]:

@@ -144,7 +144,8 @@ class RefreshSecrets:
 
     @property
     def newest(self) -> str:
-        """The id of the secret for new tokens."""
+        """The id of the secret for new tokens, by the file as it is now: one that was dropped makes none."""
+        self._follow()
         return secret_life.making(self._stored, self._now_s()).id
 
     @property
@@ -175,14 +176,17 @@ class RefreshSecrets:
         if match is None:
             return None
         sid, generation, secret, mac = match.groups()
-        # One `stat`: another process may have made the secret, or dropped it, a moment ago.
-        with suppress(OSError, ValueError):  # the heartbeat says what is wrong with the file
-            self.refresh()
+        self._follow()
         if secret not in self._secrets:
-            return UnknownSecret(secret)
+            return None if secret in self._stored.dropped else UnknownSecret(secret)
         if not hmac.compare_digest(mac, self._mac(sid, generation, secret)):
             return None
         return RefreshToken(sid, int(generation), secret)
+
+    def _follow(self) -> None:
+        """One ``stat``: another process may have made a secret, or dropped one, a moment ago."""
+        with suppress(OSError, ValueError):  # the heartbeat says what is wrong with the file
+            self.refresh()
 
     def _mac(self, sid: str, generation: str, secret: str) -> str:
         mac = hmac.digest(self._secrets[secret], f"quash-rt{sid}{generation}".encode(), "sha256")

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import Algorithm, get_default_algorithms
 
-from quash.keys import thumbprint
+from quash.keys import KeyRefused, key_from_jwk, thumbprint
 
 SHARED = "HS256"
 """The one algorithm whose key is a shared secret: it is never published."""
 PUBLIC = ("ES256", "RS256", "EdDSA")
 """Algorithms whose tokens everybody can verify."""
 
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _HMAC_BYTES = 32
 _NEW: dict[str, Callable[[], Any]] = {
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -80,3 +81,15 @@ class LocalSigner:
     async def sign(self, signing_input: bytes) -> bytes:
         """Return the JWS signature of ``signing_input``."""
         return self._algorithm.sign(signing_input, self._key)
+
+
+def check_external(signer: Signer, issuer: str) -> None:
+    """Refuse a signer whose ``jwk`` cannot be published as it is. Raises ``ValueError``."""
+    try:
+        key = key_from_jwk(signer.jwk, issuer=issuer, algorithms=frozenset(PUBLIC))
+    except KeyRefused as refusal:
+        raise ValueError(f"the external signer's public key cannot be used: {refusal.message}") from None
+    if key.weak or (key.kid, key.alg, signer.jwk.get("alg")) != (signer.kid, signer.alg, signer.alg):
+        raise ValueError("the external signer's jwk must be strong and have its kid and alg")
+    if set(signer.jwk) & _PRIVATE:
+        raise ValueError("the external signer's jwk must be the public one: it is published")
