@@ -1,6 +1,7 @@
 """Requests that do not arrive: cut off in time, with a 408 where somebody may read it, and nothing is kept open."""
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -51,7 +52,7 @@ async def port(folder: Path, engine: RunningEngine) -> AsyncIterator[int]:
 async def exchange(port: int, *pieces: bytes, pause_s: float = 0) -> list[Answer]:
     """Send the pieces, then wait until the service closes; return what it answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    reading = asyncio.ensure_future(reader.read())
+    reading = asyncio.ensure_future(everything_from(reader))
     try:
         for piece in pieces:
             writer.write(piece)
@@ -61,6 +62,15 @@ async def exchange(port: int, *pieces: bytes, pause_s: float = 0) -> list[Answer
     finally:
         reading.cancel()
         writer.close()
+
+
+async def everything_from(reader: asyncio.StreamReader) -> bytes:
+    """Read to the end; a reset is one too: what was still being sent after the answer is answered with it."""
+    pieces = []
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await reader.read(65_536):
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def answers(raw: bytes) -> list[Answer]:

@@ -7,7 +7,7 @@ import pytest
 from quash_service.engine import connect, memory
 from tests.engines import ENGINES, RunningEngine, require_engine, spawn_engine
 from tests.service import SteeredClock
-from tests.store.stage import Stage
+from tests.store.stage import PATIENCE_S, Stage
 
 
 @pytest.fixture(scope="module", params=[*ENGINES, "memory"])
@@ -24,7 +24,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 async def stage(engine: RunningEngine | None) -> AsyncIterator[Stage]:
-    client = memory() if engine is None else connect(engine.url)
+    client = memory() if engine is None else connect(engine.url, timeout_s=PATIENCE_S)
     try:
         stage = Stage(client, SteeredClock())
         await stage.begin()

@@ -15,6 +15,8 @@ OTHER = "https://other.example"
 ACTOR = Actor("web", admin=False, issuers=None, request_id="r1")
 ADMIN = Actor("root", admin=True, issuers=None, request_id="r2")
 GRACE, IDLE, ABSOLUTE, HORIZON = 10_000, 300_000, 1_000_000, 120_000
+PATIENCE_S = 20
+"""How long a script may take here: a busy machine is not what the store's tests are about."""
 LIMITS = Limits(
     horizon_ms=HORIZON,
     audit_ms=86_400_000,
@@ -38,7 +40,9 @@ class Stage:
     secrets: dict[str, str] = field(default_factory=lambda: {"a": "fingerprint-a", "b": "fingerprint-b"})
 
     def __post_init__(self) -> None:
-        self.runner = Runner(self.client, self.limits, now_ms=self.clock.now_ms, random_bytes=os.urandom)
+        self.runner = Runner(
+            self.client, self.limits, now_ms=self.clock.now_ms, random_bytes=os.urandom, timeout_s=PATIENCE_S
+        )
         self.issuers = IssuerTable()
         self.store = Store(self.runner, self.issuers)
         self.listing = Listing(self.runner, self.issuers)

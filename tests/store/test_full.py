@@ -12,14 +12,14 @@ from quash_service.engine import connect
 from quash_service.store import StateFull
 from tests.engines import ENGINES, require_engine, spawn_engine
 from tests.service import SteeredClock
-from tests.store.stage import ACTOR, ADMIN, ISSUER, Stage
+from tests.store.stage import ACTOR, ADMIN, ISSUER, PATIENCE_S, Stage
 
 
 @pytest.fixture(params=ENGINES)
 async def full(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Stage, list[str]]]:
     require_engine(request.param)
     with spawn_engine(request.param, tmp_path, extra=["--maxmemory-policy", "noeviction"]) as engine:
-        stage = Stage(connect(engine.url), SteeredClock())
+        stage = Stage(connect(engine.url, timeout_s=PATIENCE_S), SteeredClock())
         await stage.begin()
         sids = [await stage.open() for _ in range(2)]
         await stage.client.config_set("maxmemory", "1mb")
