@@ -15,7 +15,7 @@ from tests.model.mutants import MUTANTS, InScript, InVerdict
 from tests.model.service import Served
 
 ALWAYS = settings(
-    max_examples=70,
+    max_examples=50,
     stateful_step_count=25,
     deadline=None,
     derandomize=True,
@@ -40,7 +40,7 @@ def test_it_does_so_for_long(served: Served) -> None:
     number = random.SystemRandom().getrandbits(32)
     sys.stderr.write(f"the seed is {number}\n")
     run_state_machine_as_test(
-        seed(number)(model_of(served)), settings=settings(ALWAYS, derandomize=False, max_examples=3000)
+        seed(number)(model_of(served)), settings=settings(ALWAYS, derandomize=False, max_examples=1000)
     )
 
 
