@@ -199,3 +199,63 @@ async def test_a_listing_of_an_unborn_state_is_unavailable(stage: Stage) -> None
 
 async def test_the_feed_of_an_untouched_partition_is_empty(stage: Stage) -> None:
     assert await stage.client.exists(feed_key(0)) == 0
+
+
+async def test_a_secret_that_was_dropped_is_forgotten_by_whoever_joins_and_nobody_is_refused_for_it(
+    stage: Stage,
+) -> None:
+    dropped: list[str] = []
+    floor = Floor(
+        stage.runner,
+        stage.clock,
+        stage.issuers,
+        configured=(ISSUER, OTHER),
+        secrets=lambda: {"b": "fingerprint-b"},
+        dropped=lambda: dropped,
+        trust=None,
+    )
+    with pytest.raises(FloorRefused) as refused:
+        await floor.join()
+    assert "quash key drop-refresh-secret a --yes" in str(refused.value)
+    dropped.append("a")
+    await floor.join()
+    await floor.join()
+    assert [name for name in await stage.client.hkeys(FLOOR) if name.startswith(b"secret:")] == [b"secret:b"]
+    await stage.client.hset(FLOOR, "secret:a", "fingerprint-a")
+    await floor.pulse()
+    assert floor.known_secrets == {"b"}
+    assert not await stage.client.hexists(FLOOR, "secret:a")
+
+
+async def test_a_secret_that_the_floor_did_not_hear_of_is_registered_by_the_next_pulse(stage: Stage) -> None:
+    stage.secrets["c"] = "fingerprint-c"
+    await stage.floor.pulse()
+    assert await stage.client.hget(FLOOR, "secret:c") == b"fingerprint-c"
+
+
+async def test_a_host_that_lacks_a_secret_still_keeps_the_state_whole(stage: Stage) -> None:
+    stage.secrets["c"] = "fingerprint-c"
+    await stage.client.hset(FLOOR, "secret:z", "another host's")
+    await stage.client.delete(global_key(0))
+    assert (await stage.floor.pulse()).born == 1
+    assert "z" in stage.floor.known_secrets
+
+
+async def test_a_birth_is_told_of_our_revoked_keys_and_a_pulse_tells_which_are_revoked_everywhere(stage: Stage) -> None:
+    floor = Floor(
+        stage.runner,
+        stage.clock,
+        stage.issuers,
+        configured=(ISSUER, OTHER),
+        secrets=lambda: stage.secrets,
+        revoked_keys=lambda: {"K" * 16: 1_900_000_000},
+        trust=None,
+    )
+    await stage.client.flushall()
+    await floor.join()
+    assert (await floor.pulse()).born == 64
+    assert (await floor.pulse()).revoked_keys == {"K" * 16}
+    keys, issuers = unpack_revoked((await stage.facts())[b"r"])
+    assert (keys, issuers) == ({"K" * 16: 1_900_000_000_000}, {})
+    await stage.client.hdel(global_key(5), "r")
+    assert (await floor.pulse()).revoked_keys == frozenset()

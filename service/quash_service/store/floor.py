@@ -145,7 +145,7 @@ class Floor:
         try:
             pipe = self._runner.client.pipeline(transaction=False)
             pipe.time()
-            pipe.hgetall(FLOOR)
+            pipe.hkeys(FLOOR)
             for part in ALL_PARTITIONS:
                 pipe.hmget(global_key(part), ("born", "since", "r"))
             (seconds, micros), floor, *partitions = await pipe.execute()
@@ -170,13 +170,16 @@ class Floor:
         trusted = self._trust is not None and in_force == {self._trust.since_ms}
         return Pulse(len(lost), trusted, self._clock.offset_ms, frozenset.intersection(*map(_key_tags, revoked)))
 
-    async def _stand_on(self, floor: Mapping[bytes, bytes]) -> None:
-        """Join again where the floor is gone, or where secrets came or went without its hearing of it."""
-        known = {name[-1:].decode(): value.decode() for name, value in floor.items() if name.startswith(b"secret:")}
-        own, dropped = self._secrets(), set(self._dropped())
-        if not floor or dropped & known.keys() or not own.keys() <= known.keys():
+    async def _stand_on(self, floor: Sequence[bytes]) -> None:
+        """Join again where the floor is gone, or where secrets came or went without its hearing of it.
+
+        Not where this host lacks one: that would be refused, and the rest of the heartbeat with it.
+        """
+        known = {name[-1:].decode() for name in floor if name.startswith(b"secret:")}
+        own, dropped = set(self._secrets()), set(self._dropped())
+        self.known_secrets = frozenset((known | own) - dropped)
+        if not floor or (self.known_secrets == own and known != own):
             await self.join()
-        self.known_secrets = frozenset((known.keys() | own.keys()) - dropped)
 
     def _own_revoked(self) -> bytes:
         return b"".join(
