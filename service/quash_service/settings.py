@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if self.access_ttl_s > self.max_access_ttl_s:
             raise ValueError("QUASH_ACCESS_TTL_S must not exceed QUASH_MAX_ACCESS_TTL_S")
+        if "?" in self.issuer or "#" in self.issuer:
+            raise ValueError("QUASH_ISSUER must have no query and no fragment (RFC 8414 §2)")
         names = [one.issuer for one in self.issuers]
         if self.mint:
             names.append(self.issuer)

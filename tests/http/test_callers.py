@@ -84,10 +84,11 @@ async def test_whoever_is_not_a_caller_is_told_the_same(service: Service, name: 
     answer = await introspect(service, headers)
     assert oauth_error(answer) == INVALID_CLIENT
     assert answer.content == reference.content
-    assert answer.headers["www-authenticate"].startswith("Basic ")
+    scheme = "Bearer " if headers.get("authorization", "").startswith("Bearer ") else "Basic "
+    assert answer.headers["www-authenticate"].startswith(scheme)
     elsewhere = await service.http().post("/introspect/batch", json={"tokens": []}, headers=headers)
     assert problem(elsewhere) == UNAUTHENTICATED
-    assert elsewhere.headers["www-authenticate"].startswith("Basic ")
+    assert elsewhere.headers["www-authenticate"].startswith(scheme)
 
 
 async def test_a_users_tokens_never_authenticate_a_caller(service: Service) -> None:

@@ -18,7 +18,8 @@ from quash_service.tokens.refresh import RefreshToken, UnknownSecret
 
 from .problems import Problem
 
-_CHALLENGES = 'Basic realm="quash", charset="UTF-8"'
+_BASIC = 'Basic realm="quash", charset="UTF-8"'
+_BEARER = 'Bearer realm="quash", error="invalid_token"'
 _BEARER_PREFIX = "qk_"
 
 _Credentials = tuple[str, str]
@@ -55,19 +56,22 @@ def _from_header(header: str) -> tuple[_Credentials, ...]:
 
 def _credentials(request: Request, form: Mapping[str, str] | None) -> tuple[_Credentials, ...]:
     """Return what the request may mean to authenticate by; none, one, or two readings of Basic."""
-    header = request.headers.get("authorization")
+    headers = request.headers.getlist("authorization")
     in_form = form is not None and "client_secret" in form
-    if header is not None and in_form:
-        raise Problem("invalid_request", "authenticate in one way only (RFC 6749 §2.3)")
-    if header is not None:
-        return _from_header(header)
+    if len(headers) + in_form > 1:
+        raise Problem("invalid_request", "authenticate in one way only (RFC 6749, section 2.3)")
+    if headers:
+        return _from_header(headers[0])
     if form is not None and in_form and "client_id" in form:
         return ((form["client_id"], form["client_secret"]),)
     return ()
 
 
-def _refused(form: Mapping[str, str] | None) -> Problem:
-    return Problem("unauthenticated" if form is None else "invalid_client", headers={"www-authenticate": _CHALLENGES})
+def _refused(request: Request, form: Mapping[str, str] | None) -> Problem:
+    """RFC 6749 §5.2 wants a challenge of the scheme that was tried; whoever tried none is told of Basic."""
+    tried = request.headers.get("authorization", "").partition(" ")[0].lower()
+    challenge = _BEARER if tried == "bearer" else _BASIC
+    return Problem("unauthenticated" if form is None else "invalid_client", headers={"www-authenticate": challenge})
 
 
 def parse_refresh(services: Services, token: str) -> RefreshToken | None:
@@ -92,7 +96,7 @@ async def caller_of(request: Request, form: Mapping[str, str] | None = None) -> 
         caller = await services_of(request).callers.authenticate(name, secret)
         if caller is not None:
             return caller
-    raise _refused(form)
+    raise _refused(request, form)
 
 
 async def acting(request: Request, scope: str, form: Mapping[str, str] | None = None) -> Actor:

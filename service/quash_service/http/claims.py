@@ -55,5 +55,5 @@ def checked_scope(scope: str) -> str:
     if len(scope) > MAX_SCOPE:
         raise Problem("invalid_scope", f"scope takes at most {MAX_SCOPE} characters")
     if scope and _SCOPE.fullmatch(scope) is None:
-        raise Problem("invalid_scope", "scope must be names separated by single spaces (RFC 6749 §3.3)")
+        raise Problem("invalid_scope", "scope must be names separated by single spaces (RFC 6749, section 3.3)")
     return scope

@@ -93,3 +93,10 @@ class Problem(HTTPException):
 def answer(document: object, status: int = 200) -> Response:
     """Return a JSON answer that no cache may keep."""
     return Response(orjson.dumps(document), status, {"cache-control": "no-store"}, "application/json")
+
+
+def answer_tokens(document: object, status: int = 200) -> Response:
+    """Return an answer that holds tokens: RFC 6749 §5.1 asks for the older header too."""
+    response = answer(document, status)
+    response.headers["pragma"] = "no-cache"
+    return response

@@ -16,7 +16,7 @@ from quash_service.store import Actor, Opened, OpenLimited, OpenRevoked, Session
 
 from .callers import acting, services_of
 from .claims import SCOPE_PATTERN, Name, Text, Word, checked_claims
-from .problems import Problem, answer
+from .problems import Problem, answer, answer_tokens
 from .revoke import issuer_of, revoked
 from .selectors import MAX_KEEP, BySession, ByUser, Seconds
 from .token import MAX_AGENT, minted, refreshed
@@ -111,7 +111,7 @@ async def open_session(services: Running, who: Opener, body: OpenBody) -> Respon
         case Opened(version, idle_end, absolute_end):
             services.metrics.opened.inc()
             live = LiveSession(sid, 0, secret, version, idle_end, absolute_end, fields)
-            return answer(await refreshed(services, live, None), 201)
+            return answer_tokens(await refreshed(services, live, None), 201)
         case Superseded():
             raise Problem("authentication_superseded")
         case OpenLimited():
@@ -212,7 +212,7 @@ async def step_up(services: Running, who: Opener, sid: str, body: StepUpBody) ->
     match done:
         case SteppedUp(session):
             document = {"session_id": sid, "version": session.version, **await minted(services, session)}
-            return answer(document)
+            return answer_tokens(document)
         case Superseded():
             raise Problem("authentication_superseded")
         case Ended():

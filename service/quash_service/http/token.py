@@ -25,7 +25,7 @@ from quash_service.store import Presented
 from .bodies import read_form
 from .callers import acting, parse_refresh, services_of
 from .claims import checked_claims, checked_scope
-from .problems import Problem, answer
+from .problems import Problem, answer_tokens
 
 MAX_AGENT = 256
 _NAMES: dict[type, str] = {ScopeExceeded: "scope_exceeded"}
@@ -55,7 +55,7 @@ async def token(request: Request) -> Response:
     outcome = await services.store.rotate(
         who, presented, newest=services.secrets.newest, scope=scope, session_scope=session_scope, claims=claims
     )
-    return answer(await refreshed(services, _live(services, outcome), scope or None))
+    return answer_tokens(await refreshed(services, _live(services, outcome), scope or None))
 
 
 def _claims(text: str) -> str:
