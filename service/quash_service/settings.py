@@ -15,8 +15,6 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -116,15 +114,10 @@ class Settings(BaseSettings):
         file = read_config(Path(named or DEFAULT_FILE), required=named is not None)
         return init_settings, env_settings, InitSettingsSource(settings_cls, file)
 
-    @field_validator("tls_key")
-    @classmethod
-    def _tls_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if (value is None) != (info.data.get("tls_cert") is None):
-            raise ValueError("QUASH_TLS_CERT and QUASH_TLS_KEY belong together")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("QUASH_TLS_CERT and QUASH_TLS_KEY belong together")
         if self.access_ttl_s > self.max_access_ttl_s:
             raise ValueError("QUASH_ACCESS_TTL_S must not exceed QUASH_MAX_ACCESS_TTL_S")
         if "?" in self.issuer or "#" in self.issuer:

@@ -46,7 +46,8 @@ def test_a_certificate_that_cannot_be_used(data_dir: Path, tmp_path: Path, conte
 
 
 def test_half_of_a_tls_pair_is_usage(data_dir: Path) -> None:
-    assert "QUASH_TLS_KEY" in sentence(quash("serve", "--tls-cert", "cert.pem", data_dir=data_dir), 2)
+    said = sentence(quash("serve", "--tls-cert", "cert.pem", data_dir=data_dir), 2)
+    assert said == "quash: QUASH_TLS_CERT and QUASH_TLS_KEY belong together"
 
 
 def test_memory_cannot_be_shared_by_workers(data_dir: Path) -> None:

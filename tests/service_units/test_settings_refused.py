@@ -135,9 +135,8 @@ def test_no_refusal_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUASH_ADMIN_SECRET", SECRET)
     monkeypatch.setenv("QUASH_REDIS_URL", f"redis://:{SECRET}@engine:6379/0")
     monkeypatch.setenv("QUASH_PORT", SECRET)
-    monkeypatch.setenv("QUASH_TLS_CERT", "c.pem")
     message = refused()
-    assert message.count("\n") == 2
+    assert message.count("\n") == 1
     assert "hunter2" not in message
     assert "QUASH_ADMIN_SECRET: must have at least 32 characters" in message
 
