@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = (ROOT / "pyproject.toml").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 WORDS = ["run", "check", "test", "bench", "soak", "audit", "lock", "clean"]
-SOURCES = sorted(path for folder in ("client", "service", "bench", "examples") for path in (ROOT / folder).rglob("*.py"))
+FOLDERS = ("client", "service", "bench", "examples")
+SOURCES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 EXCEPTION = re.compile(r"#\s*(?:noqa|type: ignore|pragma: no)\b")
 REASONED = re.compile(r"#\s*(?:noqa: [A-Z0-9, ]+|type: ignore\[[a-z, -]+\]|pragma: no \w+) +(?:-|#) +\w+")
 
