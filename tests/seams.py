@@ -118,8 +118,10 @@ class Seams:
         if method == "POST" and path.endswith(HANDING_OUT) and status < 300:
             self._ledger.document(json.loads(body))
         elif "/docs/assets/" not in path:
-            text = body.decode("utf-8", "replace")
-            self._ledger.output(f"the answer {status} to {method} {path[:20]}", f"{dict(headers)}{text}")
+            route = "/".join(path.split("/")[:2])  # without the session's id
+            self._ledger.output(
+                f"the answer {status} to {method} {route}", f"{dict(headers)}{body.decode('utf-8', 'replace')}"
+            )
 
     def _command(self, child: Any, out: Any, err: Any) -> None:
         args = [str(one) for one in child.args] if isinstance(child.args, list | tuple) else []
@@ -129,7 +131,7 @@ class Seams:
             return
         if args[3:5] == ["caller", "add"]:  # shows the secret that it made, this once
             for word in _text(out).replace('"', " ").split():
-                self._ledger.secret(word.rpartition(".")[2] if word.startswith("qk_") else word)
+                self._credential(word.rpartition(".")[2] if word.startswith("qk_") else word)
         elif args[1:2] == ["-m"]:
             self._ledger.output(f"the output of `quash {' '.join(args[3:5])}`", _text(out))
         self._ledger.output(f"the errors of `quash {' '.join(args[3:5])}`", _text(err))

@@ -83,6 +83,10 @@ class Ledger:
         if len(self._seen) > _ROOM:
             self._sift()
 
+    def knows(self, text: str) -> bool:
+        """Tell whether a text would be found where it does not belong."""
+        return text in self._short or any(self._holds(run) for run in _RUN.findall(text))
+
     def leaks(self) -> list[str]:
         """Return where secrets were seen, a line for each test and place."""
         self._sift()
@@ -95,9 +99,12 @@ class Ledger:
 
     def _sift(self) -> None:
         for run, *where in self._seen:
-            if any(run[at : at + WINDOW] in self._secrets for at in range(len(run) - WINDOW + 1)):
+            if self._holds(run):
                 self._leaks.add((where[0], where[1]))
         self._seen.clear()
+
+    def _holds(self, run: str) -> bool:
+        return any(run[at : at + WINDOW] in self._secrets for at in range(len(run) - WINDOW + 1))
 
 
 def _members(found: object) -> Iterator[tuple[str, object]]:
