@@ -117,7 +117,9 @@ def read_selector(body: Any) -> tuple[Selector, Cause]:  # noqa: ANN401 - whatev
 
 def read_cause(cause: object) -> Cause:
     """Return a cause by name, ``other`` when none is stated. Raises ``invalid_body``."""
-    try:
-        return Cause.OTHER if cause is None else Cause(str(cause))
-    except ValueError:
-        raise Problem("invalid_body", f"cause must be one of {', '.join(Cause)}") from None
+    if cause is None:
+        return Cause.OTHER
+    # Looked up by text only: the spelling of a list may be deeper than the stack.
+    if not isinstance(cause, str) or cause not in set(Cause):
+        raise Problem("invalid_body", f"cause must be one of {', '.join(Cause)}")
+    return Cause(cause)
