@@ -90,6 +90,15 @@ async def test_nothing_is_written_before_the_second_of_the_birth_is_over(stage: 
     await stage.open()
 
 
+async def test_a_state_that_lacks_a_partition_is_not_ready_before_the_second_of_its_birth_is_over(stage: Stage) -> None:
+    await stage.client.delete(global_key(40))
+    assert not await stage.floor.ready()
+    assert (await stage.floor.pulse()).born == 1
+    assert not await stage.floor.ready()
+    stage.clock.advance(1000)
+    assert await stage.floor.ready()
+
+
 async def test_a_pulse_joins_again_a_state_whose_floor_is_gone(stage: Stage) -> None:
     await stage.client.delete(FLOOR)
     await stage.floor.pulse()

@@ -200,12 +200,15 @@ class Floor:
         return min(born, trust.since_ms)
 
     async def ready(self) -> bool:
-        """Tell whether the state may be served: born, and the second of its birth is over."""
+        """Tell whether the state may be served: every partition born, and the second of the last birth over."""
         try:
-            born = await self._runner.client.hget(global_key(0), "born")
+            pipe = self._runner.client.pipeline(transaction=False)
+            for part in ALL_PARTITIONS:
+                pipe.hget(global_key(part), "born")
+            born = await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise unreadable(error) from error
-        return born is not None and self._runner.now_ms() >= read_number(born) + 1000
+        return None not in born and self._runner.now_ms() >= max(map(read_number, born)) + 1000
 
 
 def _key_tags(packed: bytes) -> frozenset[str]:
