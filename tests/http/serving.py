@@ -24,7 +24,7 @@ async def served(app: ASGIApp, protocol: type[Protocol] = BoundedProtocol, **con
     """Serve an application whose lifespan runs already, with production's protocol; yield the port."""
     with contextlib.closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
-        options = {"http": protocol, "lifespan": "off", "ws": "none", "log_config": None, "access_log": False, **config}
+        options = {"http": protocol, "lifespan": "off", "ws": "none", "log_config": None, **config}
         server = _Server(uvicorn.Config(app, **options))
         running = create_task(server.serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it

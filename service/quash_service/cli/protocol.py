@@ -74,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait for a first request no longer than for a further one."""
         self.parser = _Parser(self)
         super().connection_made(transport)  # type: ignore[arg-type]  # asyncio's own signature is wider
+        self.access_log = False  # an address may hold a token; the edge logs requests by their route
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
