@@ -5,8 +5,8 @@ began. Nothing is remembered from one tick to the next but the parsed form of ``
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -14,6 +14,9 @@ from redis.exceptions import RedisError
 from .errors import Unavailable
 from .keyspace import Global, Limit, global_key, read_number, unpack_limits, unpack_revoked
 from .reader import Question, State, decide, needs_bucket
+
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
 
 
 class RedisState:
@@ -29,6 +32,7 @@ class RedisState:
         self._now_ms = now_ms
         self._timeout_s = timeout_s
         self._waiting: list[tuple[Question, asyncio.Future[State]]] = []
+        self._reading: list[tuple[tuple[str, tuple[str, ...]], asyncio.Future[list[bytes | None]]]] = []
         self._ticks: set[asyncio.Task[None]] = set()
         self._packed: list[bytes | None] = [None, None]
         self._known: tuple[dict[str, int], dict[str, int], dict[str, Limit]] = ({}, {}, {})
@@ -43,35 +47,55 @@ class RedisState:
         return await answer
 
     async def fields(self, key: str, names: tuple[str, ...]) -> list[bytes | None]:
-        """Return fields of a hash, such as a session's metadata. Raises ``Unavailable``."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                pipe: Any = self._client
-                answer: list[bytes | None] = await pipe.hmget(key, names)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise unreadable(error) from error
-        return answer
+        """Return fields of a hash, such as a session's metadata; those of one tick share a pipeline too.
+
+        Raises ``Unavailable``.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._reading:
+            loop.call_soon(self._start_reading)
+        answer: asyncio.Future[list[bytes | None]] = loop.create_future()
+        self._reading.append(((key, names), answer))
+        return await answer
 
     def _start_tick(self) -> None:
         batch, self._waiting = self._waiting, []
-        task = asyncio.get_running_loop().create_task(self._tick(batch))
+        self._keep(self._answer(batch, self._read))
+
+    def _start_reading(self) -> None:
+        batch, self._reading = self._reading, []
+        self._keep(self._answer(batch, self._read_fields))
+
+    def _keep(self, tick: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(tick)
         self._ticks.add(task)
         task.add_done_callback(self._ticks.discard)
 
-    async def _tick(self, batch: list[tuple[Question, asyncio.Future[State]]]) -> None:
-        states: list[State | Unavailable]
+    async def _answer(
+        self,
+        batch: list[tuple[Asked, asyncio.Future[Told]]],
+        read: Callable[[list[Asked]], Awaitable[list[Told | Unavailable]]],
+    ) -> None:
+        answers: list[Told | Unavailable]
         try:
             async with asyncio.timeout(self._timeout_s):
-                states = await self._read([asked for asked, _ in batch])
+                answers = await read([asked for asked, _ in batch])
         except (RedisError, OSError, TimeoutError) as error:
-            states = [unreadable(error) for _ in batch]
-        for state, (_, waiting) in zip(states, batch, strict=True):
+            answers = [unreadable(error) for _ in batch]
+        for answer, (_, waiting) in zip(answers, batch, strict=True):
             if waiting.done():  # its caller hung up
                 continue
-            if isinstance(state, Unavailable):
-                waiting.set_exception(state)
+            if isinstance(answer, Unavailable):
+                waiting.set_exception(answer)
             else:
-                waiting.set_result(state)
+                waiting.set_result(answer)
+
+    async def _read_fields(self, asked: list[tuple[str, tuple[str, ...]]]) -> list[list[bytes | None] | Unavailable]:
+        pipe: Any = self._client.pipeline(transaction=False)
+        for key, names in asked:
+            pipe.hmget(key, names)
+        answers: list[list[bytes | None] | Unavailable] = await pipe.execute()
+        return answers
 
     async def _read(self, asked: list[Question]) -> list[State | Unavailable]:
         """Read the facts of every partition that is asked about, then each question's own fields.

@@ -137,3 +137,15 @@ async def test_callers_that_hang_up_take_nobody_with_them(client: Any) -> None:
 async def test_single_fields_are_read_as_they_are(client: Any) -> None:
     await client.hset("quash:{mm}:m:x", "iss", "me")
     assert await RedisState(client, lambda: NOW).fields("quash:{mm}:m:x", ("iss", "sub")) == [b"me", None]
+
+
+async def test_fields_asked_for_in_one_tick_share_one_pipeline(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        await client.hset(f"quash:{{mm}}:m:{number}", "iss", str(number))
+    state = RedisState(client, lambda: NOW)
+    written: list[object] = []
+    pipeline = client.pipeline
+    monkeypatch.setattr(client, "pipeline", lambda **options: written.append(options) or pipeline(**options))
+    answers = await asyncio.gather(*(state.fields(f"quash:{{mm}}:m:{number}", ("iss",)) for number in range(20)))
+    assert answers == [[str(number).encode()] for number in range(20)]
+    assert len(written) == 1
