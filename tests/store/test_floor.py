@@ -13,7 +13,7 @@ from quash.keyspace import ALL_PARTITIONS, FLOOR, TAGS, feed_key, global_key, un
 from quash.reasons import Cause
 from quash_service.engine import connect
 from quash_service.rotation import Ended
-from quash_service.store import Floor, FloorRefused, IssuerTable, Runner, Trust
+from quash_service.store import Floor, FloorRefused, IssuerTable, LifetimeLimits, Runner, Trust
 from quash_service.store.floor import merge_revoked
 from quash_service.store.scripts import Argument
 from tests.service import SteeredClock
@@ -189,6 +189,7 @@ async def test_every_read_and_write_is_unavailable_when_the_engine_is_not_there(
         away.floor.join,
         away.floor.pulse,
         away.floor.ready,
+        LifetimeLimits(away.runner, {ISSUER: 600}).publish,
         away.open,
         lambda: away.rotate("A" * 38, 0),
         lambda: away.listing.sessions(ACTOR, ISSUER, "bob"),
