@@ -11,10 +11,11 @@ from quash.errors import Unavailable
 from quash.ids import partition, user_tag
 from quash.keyspace import ALL_PARTITIONS, FLOOR, TAGS, feed_key, global_key, unpack_revoked
 from quash.reasons import Cause
+from quash_service.clock import Clock
 from quash_service.engine import connect
 from quash_service.rotation import Ended
 from quash_service.store import Floor, FloorRefused, IssuerTable, LifetimeLimits, Runner, Trust
-from quash_service.store.floor import merge_revoked
+from quash_service.store.floor import MAX_ROUND_TRIP_MS, merge_revoked
 from quash_service.store.scripts import Argument
 from tests.service import SteeredClock
 from tests.store.stage import ACTOR, ADMIN, HORIZON, ISSUER, LIMITS, OTHER, Stage
@@ -178,6 +179,18 @@ async def test_a_host_whose_clock_is_off_by_more_than_the_tolerance_writes_nothi
             with pytest.raises(Unavailable) as refused:
                 await runner.run("revoke_session", 0, keys, arguments, ACTOR)
             assert refused.value.evidence["state"] == "clock"
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "taken"), [(0, True), (MAX_ROUND_TRIP_MS, True), (MAX_ROUND_TRIP_MS + 1, False), (-1, False)]
+)
+async def test_the_primary_s_time_is_taken_over_only_from_a_timely_answer(
+    stage: Stage, *, took_ms: int, taken: bool
+) -> None:
+    readings = iter((1_000, 1_000 + took_ms))
+    clock = Clock(lambda: next(readings))
+    await Floor(stage.runner, clock, stage.issuers, configured=(), secrets=dict, trust=None).pulse()
+    assert (clock.offset_ms != 0) is taken
 
 
 async def test_every_read_and_write_is_unavailable_when_the_engine_is_not_there() -> None:
