@@ -145,7 +145,12 @@ async def test_fields_asked_for_in_one_tick_share_one_pipeline(client: Any, monk
     state = RedisState(client, lambda: NOW)
     written: list[object] = []
     pipeline = client.pipeline
-    monkeypatch.setattr(client, "pipeline", lambda **options: written.append(options) or pipeline(**options))
+
+    def counted(**options: object) -> object:
+        written.append(options)
+        return pipeline(**options)
+
+    monkeypatch.setattr(client, "pipeline", counted)
     answers = await asyncio.gather(*(state.fields(f"quash:{{mm}}:m:{number}", ("iss",)) for number in range(20)))
     assert answers == [[str(number).encode()] for number in range(20)]
     assert len(written) == 1
