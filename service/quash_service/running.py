@@ -58,12 +58,13 @@ async def running(
         first = await services.pulse()
         if not first.born:
             services.say_trust(first)
-        while not await services.floor.ready():  # noqa: ASYNC110 - the rest of the second of a birth
-            await asyncio.sleep(0.05)
-        await services.lifetimes.publish()
         stop = asyncio.Event()
+        # Beating already: what is lost while a start waits is made again, or it would wait for ever.
         beat = asyncio.get_running_loop().create_task(_beat(services, stop))
         try:
+            while not await services.floor.ready():  # noqa: ASYNC110 - the rest of the second of a birth
+                await asyncio.sleep(0.05)
+            await services.lifetimes.publish()
             yield services
         finally:
             stop.set()

@@ -9,13 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from quash.errors import Unavailable
+from quash.keyspace import global_key
 from quash.policy import Ask
 from quash_service import running as module
 from quash_service.clock import Clock
 from quash_service.running import running
 from quash_service.services import Services, limits_of, own_issuer
 from quash_service.settings import Settings, load_settings
-from quash_service.store import Actor
+from quash_service.store import Actor, Floor
 from tests.client.minting import ISSUER, claims, jwk_of, mint, private_key
 from tests.engines import RunningEngine
 from tests.service import SteeredClock
@@ -197,3 +198,23 @@ def test_our_own_tokens_must_embed_sid_and_ver_and_be_access_tokens() -> None:
     assert policy.embeds == {"sid", "ver"}
     assert policy.types == {"at+jwt"}
     assert policy.algorithms == {"ES256", "RS256", "EdDSA"}
+
+
+async def test_a_partition_lost_while_a_start_waits_does_not_hold_it_up_for_ever(
+    client: Any, engine: RunningEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = Floor.ready
+    calls = 0
+
+    async def losing(floor: Floor) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await client.delete(global_key(7))
+        return await ready(floor)
+
+    monkeypatch.setattr(Floor, "ready", losing)
+    async with asyncio.timeout(10):
+        async with running(configured(engine), clock=SteeredClock()) as services:
+            assert await ready(services.floor)
+    assert calls > 1
