@@ -14,9 +14,10 @@ from . import bootstrap
 from .clock import Clock
 from .engine import EmbeddedEngine, EngineRefused, Supervisor, check_engine, connect, memory, safe_url
 from .logs import get_logger
-from .services import Services, build
+from .services import Services
 from .settings import Settings
 from .tokens.signer import Signer
+from .wiring import build
 
 HEARTBEAT_S = 1.0
 PATIENCE_S = 10.0

@@ -14,9 +14,10 @@ from quash.policy import Ask
 from quash_service import running as module
 from quash_service.clock import Clock
 from quash_service.running import running
-from quash_service.services import Services, limits_of, own_issuer
+from quash_service.services import Services
 from quash_service.settings import Settings, load_settings
 from quash_service.store import Actor, Floor
+from quash_service.wiring import limits_of, own_issuer
 from tests.client.minting import ISSUER, claims, jwk_of, mint, private_key
 from tests.engines import RunningEngine
 from tests.service import SteeredClock

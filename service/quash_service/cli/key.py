@@ -7,9 +7,10 @@ import click
 
 from quash_service.bootstrap import make_private
 from quash_service.clock import Clock
-from quash_service.services import Services, secrets_of
+from quash_service.services import Services
 from quash_service.tokens.keyring import Rotated, SignedElsewhere, TooEarly
 from quash_service.tokens.secret_life import ID, SPREAD_S
+from quash_service.wiring import secrets_of
 
 from .common import Misused, Stop, act, as_json, located, put, refusals, say_if_new, settle
 from .table import readable, table

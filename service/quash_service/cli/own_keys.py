@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 
 from quash_service.clock import Clock
-from quash_service.services import keyring_of, secrets_of
 from quash_service.settings import Settings
 from quash_service.tokens import life
 from quash_service.tokens.life import Keys, StoredKey
 from quash_service.tokens.signer import SHARED
+from quash_service.wiring import keyring_of, secrets_of
 
 from .findings import Finding, Level
 
