@@ -183,7 +183,14 @@ class Seams:
     def _raising(self, make: Any) -> Any:
         def made(error: Any, *args: Any, **options: Any) -> None:
             make(error, *args, **options)
-            self._ledger.output(f"a {type(error).__name__}", f"{error} {error!r} {vars(error)}")
+            told = {name: value for name, value in vars(error).items() if name != "evidence"}
+            # What a stranger's token says of itself is the stranger's to choose: strange inputs put whole tokens there.
+            evidence = {
+                name: value
+                for name, value in getattr(error, "evidence", {}).items()
+                if name not in {"iss", "kid", "alg"}
+            }
+            self._ledger.output(f"a {type(error).__name__}", f"{error} {error!r} {told} {evidence}")
 
         return made
 
