@@ -12,8 +12,6 @@ import signal
 import subprocess
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.engines import free_port
-from tests.servers import READY_S, clean_environment, end_engine
+from tests.servers import READY_S, clean_environment, end_engine, is_ready
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "http://127.0.0.1:8400"
@@ -150,17 +148,10 @@ class MakeRun:
     def wait_ready(self) -> None:
         """Wait until /readyz says so."""
         deadline = time.monotonic() + READY_S
-        while not self._ready():
+        while not is_ready(f"http://127.0.0.1:{self.port}"):
             assert self._child.poll() is None, self._seen.decode(errors="replace")
             assert time.monotonic() < deadline, self._seen.decode(errors="replace")
             time.sleep(0.02)
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
 
     def __enter__(self) -> Self:
         try:

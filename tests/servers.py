@@ -33,6 +33,16 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
+def is_ready(url: str) -> bool:
+    """Ask /readyz of a service once."""
+    context = ssl._create_unverified_context() if url.startswith("https") else None  # noqa: S323 - a test's own
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2, context=context) as answer:  # noqa: S310 - http
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 class RunningServer:
     """A `quash serve` of this test run. `url` and `data_dir` stay the same over `restart`."""
 
@@ -119,12 +129,7 @@ class RunningServer:
 
     def ready(self) -> bool:
         """Ask /readyz once."""
-        context = ssl._create_unverified_context() if self.url.startswith("https") else None  # noqa: S323 - a test's own
-        try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=context) as answer:  # noqa: S310 - http
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        return is_ready(self.url)
 
     def __enter__(self) -> Self:
         try:

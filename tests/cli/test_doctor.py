@@ -84,7 +84,7 @@ def test_a_secret_that_still_lies_around_is_a_warning(healthy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("host", "level"),
-    [("127.0.0.1", "ok"), ("::1", "ok"), ("localhost", "ok"), ("0.0.0.0", "warning"), ("192.0.2.1", "warning")],  # noqa: S104
+    [("127.0.0.1", "ok"), ("::1", "ok"), ("localhost", "ok"), ("0.0.0.0", "warning"), ("192.0.2.1", "warning")],  # noqa: S104 - all interfaces is the case
 )
 def test_listening_to_a_network_in_the_clear_is_a_warning(healthy: Path, host: str, level: str) -> None:
     done = quash("doctor", "--json", data_dir=healthy, env={"QUASH_HOST": host})

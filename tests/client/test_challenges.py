@@ -41,7 +41,7 @@ def test_quotes_and_backslashes_are_escaped() -> None:
 @pytest.mark.parametrize("name", ["realm", "error", "description", "scope", "acr_values"])
 def test_nothing_can_write_another_header(name: str, text: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII"):
-        bearer_challenge(**{name: text})  # type: ignore[arg-type]
+        bearer_challenge(**{name: text})  # type: ignore[arg-type]  # keyword arguments by name are loose
 
 
 def test_a_negative_age_is_refused() -> None:

@@ -164,7 +164,7 @@ def test_all_claims_are_kept_and_cannot_be_changed() -> None:
     result = verified(mint(claims(roles=["a"])))
     assert result.all == claims(roles=["a"])
     with pytest.raises(TypeError):
-        result.all["sub"] = "bob"  # type: ignore[index]
+        result.all["sub"] = "bob"  # type: ignore[index]  # that it cannot be changed is the claim
 
 
 def test_no_refusal_tells_the_value_of_a_claim_of_wrong_type() -> None:

@@ -49,7 +49,7 @@ def test_evidence_is_a_copy_that_cannot_be_changed() -> None:
     seen["exp"] = 2
     assert error.evidence == {"exp": 1}
     with pytest.raises(TypeError):
-        error.evidence["exp"] = 3  # type: ignore[index]
+        error.evidence["exp"] = 3  # type: ignore[index]  # that it cannot be changed is the claim
 
 
 def test_unavailable_has_its_own_code_and_no_challenge() -> None:

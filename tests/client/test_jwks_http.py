@@ -58,7 +58,7 @@ def body(content: bytes, status: int = 200, **headers: str) -> Answer:
 
 def kind(uri: str, **options: float) -> object:
     with pytest.raises(Unavailable) as refused:
-        fetch_jwks(uri, **options)  # type: ignore[arg-type]
+        fetch_jwks(uri, **options)  # type: ignore[arg-type]  # keyword arguments by name are loose
     return refused.value.evidence["jwks"]
 
 

@@ -29,7 +29,7 @@ def embed(data_dir: Path) -> Iterator[Embed]:
     made: list[EmbeddedEngine] = []
 
     def make(**options: object) -> EmbeddedEngine:
-        made.append(EmbeddedEngine(data_dir, **options))  # type: ignore[arg-type]
+        made.append(EmbeddedEngine(data_dir, **options))  # type: ignore[arg-type]  # keyword arguments by name are loose
         return made[-1]
 
     yield make

@@ -167,7 +167,7 @@ async def test_the_rights_that_a_refusal_names_are_enough(spawn: Spawn) -> None:
 
 async def add_user(engine: RunningEngine, *rules: str) -> None:
     async with connect(engine.url) as client:
-        await client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", *rules)  # type: ignore[no-untyped-call]
+        await client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">pw", *rules)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
 
 async def test_an_engine_that_is_away_is_no_refusal(spawn: Spawn) -> None:

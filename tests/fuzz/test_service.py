@@ -155,4 +155,4 @@ async def test_tens_of_thousands_of_requests_are_answered(service: Service, caps
         name = list(SENDS)[at % len(SENDS)]
         await answered(service, SENDS[name](random))
     with capsys.disabled():
-        print(f"\n{SOAK_REQUESTS:,} requests to {len(SENDS)} routes in {monotonic() - began:.0f} s")  # noqa: T201
+        print(f"\n{SOAK_REQUESTS:,} requests to {len(SENDS)} routes in {monotonic() - began:.0f} s")  # noqa: T201 - a soak says its count

@@ -166,7 +166,7 @@ async def test_what_is_no_http_is_refused_in_the_format_of_all_errors(port: int,
 async def test_whoever_is_in_time_is_served_however_many_requests_there_are(port: int) -> None:
     """On one connection, in pieces, for longer than any one request may take."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    piece: Callable[[int], bytes] = lambda at: (FORM + b"Content-Length: 7\r\n\r\ntoken=t")[at : at + 40]  # noqa: E731
+    piece: Callable[[int], bytes] = lambda at: (FORM + b"Content-Length: 7\r\n\r\ntoken=t")[at : at + 40]  # noqa: E731 - one line tells it best
     for _ in range(4):
         for at in range(0, len(FORM) + 30, 40):
             writer.write(piece(at))

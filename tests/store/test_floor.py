@@ -167,7 +167,7 @@ async def test_a_host_whose_clock_is_off_by_more_than_the_tolerance_writes_nothi
         runner = Runner(
             stage.client,
             replace(LIMITS, tolerance_ms=2_000),
-            now_ms=lambda offset=offset: time.time_ns() // 1_000_000 + offset,  # type: ignore[misc]
+            now_ms=lambda offset=offset: time.time_ns() // 1_000_000 + offset,  # type: ignore[misc]  # the shape is the claim
             random_bytes=os.urandom,
         )
         arguments: dict[str, Argument] = {"sid": "A" * 38, "issuers": b"", "cause": "o", "cause_name": "other"}

@@ -30,14 +30,14 @@ ALIVE = {"record": RECORD, "version": RECORD.version, "born": 0, "issuers": {}, 
 )
 def test_the_first_end_that_applies_is_told(changes: dict[str, object], end: str | None) -> None:
     case: dict[str, object] = {**ALIVE, **changes}
-    shared = Global(case["born"], 0, {}, case["issuers"])  # type: ignore[arg-type]
+    shared = Global(case["born"], 0, {}, case["issuers"])  # type: ignore[arg-type]  # keyword arguments by name are loose
     told = session_end(
-        case["record"],  # type: ignore[arg-type]
-        case["version"],  # type: ignore[arg-type]
+        case["record"],  # type: ignore[arg-type]  # keyword arguments by name are loose
+        case["version"],  # type: ignore[arg-type]  # keyword arguments by name are loose
         "admin",
         shared,
         iss=ISSUER,
-        now_ms=case["now_ms"],  # type: ignore[arg-type]
+        now_ms=case["now_ms"],  # type: ignore[arg-type]  # keyword arguments by name are loose
     )
     assert told == end
 

@@ -140,7 +140,7 @@ async def test_step_up_records_the_authentication_and_judges_it_like_a_login(sta
 
     async def step_up(actor: Actor = ACTOR, **changes: object) -> object:
         asked = {"acr": "2", "amr": "otp", "auth_time": stage.now() // 1000, "stated": True, "if_version": None}
-        return await stage.store.step_up(actor, sid, **{**asked, **changes})  # type: ignore[arg-type]
+        return await stage.store.step_up(actor, sid, **{**asked, **changes})  # type: ignore[arg-type]  # keyword arguments by name are loose
 
     done = await step_up()
     assert isinstance(done, SteppedUp)

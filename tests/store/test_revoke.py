@@ -24,7 +24,7 @@ ELSEWHERE = Actor("web", admin=True, issuers=frozenset({OTHER}), request_id="")
 
 async def bump(stage: Stage, **options: object) -> UserRevoked:
     asked = {"iss": ISSUER, "sub": "bob", "cause": Cause.ADMIN, **options}
-    return await stage.store.revoke_user(ADMIN, **asked)  # type: ignore[arg-type]
+    return await stage.store.revoke_user(ADMIN, **asked)  # type: ignore[arg-type]  # keyword arguments by name are loose
 
 
 async def test_ending_a_session_leaves_a_tombstone_of_15_bytes_and_deletes_the_rest(stage: Stage) -> None:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import pytest
-from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
-from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
-from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]
+from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]  # Authlib has no types
+from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]  # Authlib has no types
+from authlib.integrations.requests_client import OAuth2Session  # type: ignore[import-untyped]  # Authlib has no types
 
 from tests.servers import RunningServer
 from tests.thirdparty.logins import CALLER, SECRET, login, verdict
